@@ -1,0 +1,254 @@
+package router
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Default limits of a Retained store. At either limit a message for a topic that has none
+// is not retained; Store says so.
+const (
+	RetainedMessagesMax = 1_000_000
+	RetainedBytesMax    = 256 << 20
+)
+
+// Retained holds the retained message of each topic as the bytes that go out to a new
+// subscriber: a whole PUBLISH packet with RETAIN set. The bytes are immutable and shared.
+// Any goroutine may call its methods.
+type Retained struct {
+	messagesMax, bytesMax int64 // immutable
+
+	seed     maphash.Seed
+	shards   [shardCount]retainedShard // by the first level of the topic
+	messages atomic.Int64
+	bytes    atomic.Int64 // of packets
+}
+
+// retainedShard is a tree of topics, level by level.
+type retainedShard struct {
+	mu    sync.RWMutex
+	root  topicNode                // guarded by mu
+	edges map[topicEdge]*topicNode // guarded by mu; how to find a child
+}
+
+type topicEdge struct {
+	parent *topicNode
+	level  string
+}
+
+// topicNode is one level of a topic. Its children form a list, so that a wildcard can visit
+// them; edges finds one of them.
+type topicNode struct {
+	parent     *topicNode
+	level      string
+	packet     []byte // nil: no message retained for this very topic
+	first      *topicNode
+	next, prev *topicNode
+}
+
+// NewRetained returns an empty store with the given limits.
+func NewRetained(messagesMax, bytesMax int) *Retained {
+	r := &Retained{messagesMax: int64(messagesMax), bytesMax: int64(bytesMax), seed: maphash.MakeSeed()}
+	for i := range r.shards {
+		r.shards[i].edges = make(map[topicEdge]*topicNode)
+	}
+	return r
+}
+
+// Len returns how many messages are retained.
+func (r *Retained) Len() int { return int(r.messages.Load()) }
+
+// Bytes returns the size of the retained packets together.
+func (r *Retained) Bytes() int { return int(r.bytes.Load()) }
+
+// Store makes packet the retained message of topic in place of the one before
+// [MQTT-3.3.1-5]. It keeps packet, which must not change any more, and not topic. It returns
+// false at a limit: then the older message, which is no longer the newest, is gone too.
+func (r *Retained) Store(topic, packet []byte) bool {
+	s := r.shard(topic)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.find(topic)
+	var older int
+	if n != nil {
+		older = len(n.packet)
+	}
+	if !r.reserve(n == nil || n.packet == nil, int64(len(packet)-older)) {
+		if n != nil {
+			r.forget(s, n)
+		}
+		return false
+	}
+	if n == nil {
+		n = s.make(string(topic))
+	}
+	n.packet = packet
+	return true
+}
+
+// reserve counts a message in, unless that would pass a limit.
+func (r *Retained) reserve(isNew bool, bytes int64) bool {
+	var messages int64
+	if isNew {
+		messages = 1
+	}
+	if r.bytes.Add(bytes) > r.bytesMax && bytes > 0 {
+		r.bytes.Add(-bytes)
+		return false
+	}
+	if r.messages.Add(messages) > r.messagesMax && isNew {
+		r.messages.Add(-messages)
+		r.bytes.Add(-bytes)
+		return false
+	}
+	return true
+}
+
+// Clear removes the retained message of topic, if any [MQTT-3.3.1-10].
+func (r *Retained) Clear(topic []byte) {
+	s := r.shard(topic)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.find(topic); n != nil {
+		r.forget(s, n)
+	}
+}
+
+func (r *Retained) forget(s *retainedShard, n *topicNode) {
+	if n.packet == nil {
+		return
+	}
+	r.messages.Add(-1)
+	r.bytes.Add(-int64(len(n.packet)))
+	n.packet = nil
+	s.prune(n)
+}
+
+// Match appends the retained packets of all topics that match filter [MQTT-3.3.1-6]. The
+// caller must not change them. Topics that begin with `$` do not match a filter that begins
+// with a wildcard [MQTT-4.7.2-1].
+func (r *Retained) Match(filter string, dst [][]byte) [][]byte {
+	if r.Len() == 0 {
+		return dst
+	}
+	level, _, _ := strings.Cut(filter, "/")
+	if level != "+" && level != "#" {
+		return r.shards[maphash.String(r.seed, level)%shardCount].match(filter, dst)
+	}
+	for i := range r.shards {
+		dst = r.shards[i].match(filter, dst)
+	}
+	return dst
+}
+
+func (r *Retained) shard(topic []byte) *retainedShard {
+	level, _, _ := cutLevel(topic)
+	return &r.shards[maphash.Bytes(r.seed, level)%shardCount]
+}
+
+func (s *retainedShard) find(topic []byte) *topicNode {
+	n := &s.root
+	for more := true; more && n != nil; {
+		var level []byte
+		level, topic, more = cutLevel(topic)
+		n = s.edges[topicEdge{n, string(level)}]
+	}
+	return n
+}
+
+// make returns the node of topic, adding what is missing on the way.
+func (s *retainedShard) make(topic string) *topicNode {
+	n := &s.root
+	for more := true; more; {
+		var level string
+		level, topic, more = strings.Cut(topic, "/")
+		child := s.edges[topicEdge{n, level}]
+		if child == nil {
+			child = &topicNode{parent: n, level: level, next: n.first}
+			if n.first != nil {
+				n.first.prev = child
+			}
+			n.first = child
+			s.edges[topicEdge{n, level}] = child
+		}
+		n = child
+	}
+	return n
+}
+
+// prune removes n and its parents as far as they hold no message and no child.
+func (s *retainedShard) prune(n *topicNode) {
+	for n.parent != nil && n.packet == nil && n.first == nil {
+		delete(s.edges, topicEdge{n.parent, n.level})
+		if n.prev != nil {
+			n.prev.next = n.next
+		} else {
+			n.parent.first = n.next
+		}
+		if n.next != nil {
+			n.next.prev = n.prev
+		}
+		n = n.parent
+	}
+}
+
+// match appends the packets below the nodes that filter leads to, going level by level with
+// the set of nodes reached so far.
+func (s *retainedShard) match(filter string, dst [][]byte) [][]byte {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	reached := []*topicNode{&s.root}
+	for more := true; more && len(reached) > 0; {
+		var level string
+		level, filter, more = strings.Cut(filter, "/")
+		if level == "#" {
+			return appendTrees(dst, reached)
+		}
+		var next []*topicNode
+		for _, n := range reached {
+			if level != "+" {
+				if c := s.edges[topicEdge{n, level}]; c != nil {
+					next = append(next, c)
+				}
+				continue
+			}
+			for c := n.first; c != nil; c = c.next {
+				if !c.hidden() {
+					next = append(next, c)
+				}
+			}
+		}
+		reached = next
+	}
+	for _, n := range reached {
+		if n.packet != nil {
+			dst = append(dst, n.packet)
+		}
+	}
+	return dst
+}
+
+// hidden reports whether n is a first level that wildcards do not match.
+func (n *topicNode) hidden() bool {
+	return n.parent.parent == nil && strings.HasPrefix(n.level, "$")
+}
+
+// appendTrees appends the packets of the nodes and of everything below them. It walks
+// without recursion: a topic's depth is the client's choice.
+func appendTrees(dst [][]byte, nodes []*topicNode) [][]byte {
+	for len(nodes) > 0 {
+		n := nodes[len(nodes)-1]
+		nodes = nodes[:len(nodes)-1]
+		if n.packet != nil { // `sport/#` matches `sport`
+			dst = append(dst, n.packet)
+		}
+		for c := n.first; c != nil; c = c.next {
+			if !c.hidden() {
+				nodes = append(nodes, c)
+			}
+		}
+	}
+	return dst
+}

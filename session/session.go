@@ -1,0 +1,100 @@
+package session
+
+import "mqttd/codec"
+
+// FiltersMax bounds the subscriptions of one client. A filter above it is answered
+// with the failure code in SUBACK. (chosen)
+const FiltersMax = 10_000
+
+// Session is what the broker remembers of one client. It is loop-confined: only the
+// event loop that serves the client's connection touches it.
+type Session struct {
+	ClientID         string        // immutable
+	Handle           Handle        // immutable
+	Version          codec.Version // immutable
+	CleanSession     bool          // immutable
+	KeepAliveSeconds uint16        // immutable; 0: no Keep Alive
+
+	// Will is published when the connection ends without DISCONNECT. nil: none.
+	Will *Will
+
+	filters    map[string]codec.QoS // Topic Filter -> granted QoS; len <= FiltersMax
+	unreleased map[uint16]struct{}  // QoS 2 Packet Identifiers received, PUBREL not yet seen
+}
+
+// Will is the client's Will Message, owned by the session.
+type Will struct {
+	Topic   string
+	Payload []byte
+	QoS     codec.QoS
+	Retain  bool
+}
+
+// New returns the session of the client that sent p, keeping nothing that p borrows.
+// clientID is p's identifier or the one assigned instead.
+func New(h Handle, clientID string, p *codec.Connect) *Session {
+	s := &Session{
+		ClientID:         clientID,
+		Handle:           h,
+		Version:          p.Version,
+		CleanSession:     p.CleanSession,
+		KeepAliveSeconds: p.KeepAliveSeconds,
+	}
+	if p.HasWill {
+		s.Will = &Will{
+			Topic:   string(p.Will.Topic),
+			Payload: append([]byte(nil), p.Will.Payload...),
+			QoS:     p.Will.QoS,
+			Retain:  p.Will.Retain,
+		}
+	}
+	return s
+}
+
+// Subscribe notes a subscription and its granted QoS. An equal filter replaces the one
+// before [MQTT-3.8.4-3]. It returns false, and notes nothing, when the client already has
+// FiltersMax others.
+func (s *Session) Subscribe(filter string, granted codec.QoS) bool {
+	if _, known := s.filters[filter]; !known && len(s.filters) >= FiltersMax {
+		return false
+	}
+	if s.filters == nil {
+		s.filters = make(map[string]codec.QoS, 1)
+	}
+	s.filters[filter] = granted
+	return true
+}
+
+// Unsubscribe forgets the subscription with exactly this filter [MQTT-3.10.4-1] and
+// reports whether there was one.
+func (s *Session) Unsubscribe(filter []byte) bool {
+	if _, known := s.filters[string(filter)]; !known {
+		return false
+	}
+	delete(s.filters, string(filter))
+	return true
+}
+
+// Filters returns the client's subscriptions: Topic Filter and granted QoS. The caller
+// reads the map and does not keep it.
+func (s *Session) Filters() map[string]codec.QoS { return s.filters }
+
+// Receive notes the Packet Identifier of a QoS 2 PUBLISH and reports whether it is new.
+// One that came before and is not released yet is a duplicate: it is acknowledged again
+// but not published again [MQTT-4.3.3-2]. At most 65,535 are noted, as many as there are.
+func (s *Session) Receive(packetID uint16) bool {
+	if _, duplicate := s.unreleased[packetID]; duplicate {
+		return false
+	}
+	if s.unreleased == nil {
+		s.unreleased = make(map[uint16]struct{}, 1)
+	}
+	s.unreleased[packetID] = struct{}{}
+	return true
+}
+
+// Release forgets the Packet Identifier on PUBREL. An unknown one is fine: PUBCOMP is
+// due in any case.
+func (s *Session) Release(packetID uint16) {
+	delete(s.unreleased, packetID)
+}
