@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"mqttd/reactor"
+)
+
+// options is what the command line says.
+type options struct {
+	config    reactor.Config // Log is not set yet
+	logLevel  zerolog.Level
+	logFormat string // "auto", "console" or "json"
+	done      bool   // -h or -version was answered
+}
+
+// parseFlags reads the command line. Answers to -h and -version go to out. The error is one
+// line that names the flag and what it accepts.
+func parseFlags(args []string, out io.Writer) (options, error) {
+	o := options{config: reactor.DefaultConfig()}
+	c := &o.config
+	set := flag.NewFlagSet("mqttd", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	set.IntVar(&c.Port, "port", c.Port, "TCP `port` to listen on; 0 takes a free one")
+	set.StringVar(&c.Host, "host", c.Host, "`address` to listen on (default all addresses)")
+	set.IntVar(&c.Loops, "loops", c.Loops, "`number` of event loops (default one per CPU)")
+	set.IntVar(&c.MaxClients, "max-clients", c.MaxClients, "`number` of client slots")
+	set.IntVar(&c.MaxPacketBytes, "max-packet-size", c.MaxPacketBytes, "largest packet accepted, in `bytes`")
+	set.IntVar(&c.ClientBufferBytes, "client-buffer", c.ClientBufferBytes,
+		"`bytes` that may wait for one slow reader; beyond it its QoS 0 messages are dropped and counted")
+	set.DurationVar(&c.ConnectTimeout, "connect-timeout", c.ConnectTimeout,
+		"`time` a connection may take to send CONNECT, such as 10s")
+	level := set.String("log-level", "info", "least `level` that is logged: trace, debug, info, warn, error")
+	set.StringVar(&o.logFormat, "log-format", "auto", "`format` of the log: console, json, or auto: console on a terminal")
+	version := set.Bool("version", false, "print the version and exit")
+
+	switch err := set.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		o.done = true
+		usage(set, out)
+		return o, nil
+	case err != nil:
+		return o, err
+	case set.NArg() > 0:
+		return o, fmt.Errorf("unexpected argument %q: all settings are flags", set.Arg(0))
+	case *version:
+		o.done = true
+		fmt.Fprintln(out, versionLine())
+		return o, nil
+	}
+	var err error
+	if o.logLevel, err = parseLevel(*level); err != nil {
+		return o, err
+	}
+	if o.logFormat != "auto" && o.logFormat != "console" && o.logFormat != "json" {
+		return o, fmt.Errorf("log-format %q: want console, json or auto", o.logFormat)
+	}
+	if err := c.Validate(); err != nil {
+		return o, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return o, nil
+}
+
+func parseLevel(name string) (zerolog.Level, error) {
+	switch name {
+	case "trace", "debug", "info", "warn", "error":
+		return zerolog.ParseLevel(name)
+	}
+	return zerolog.NoLevel, fmt.Errorf("log-level %q: want trace, debug, info, warn or error", name)
+}
+
+func usage(set *flag.FlagSet, out io.Writer) {
+	fmt.Fprintf(out, "mqttd is an MQTT broker for high fan-out on a LAN.\n\nUsage: mqttd [flags]\n\n")
+	set.SetOutput(out)
+	set.PrintDefaults()
+	fmt.Fprintf(out, "\nExit codes: 0 clean stop, 1 failed at run time, 2 wrong usage, 75 port taken or a resource missing.\n"+
+		"Signals: TERM and INT stop gracefully, a second one at once.\n")
+}
+
+// version is set by the linker, see Makefile.
+var version = "dev"
+
+func versionLine() string {
+	return fmt.Sprintf("mqttd %s %s %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}

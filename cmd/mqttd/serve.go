@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"mqttd/reactor"
+)
+
+// drainMax bounds how long a stop waits for slow readers. (chosen)
+const drainMax = 3 * time.Second
+
+// serve runs the broker until a signal and returns the exit code.
+func serve(o options) int {
+	log, closeLog := newLog(o, os.Stderr)
+	defer closeLog()
+	o.config.Log = log
+	server, err := reactor.New(o.config)
+	if err != nil {
+		log.Error().Err(err).Msg("cannot start")
+		return exitPortTaken // flags were checked: what is missing is a resource
+	}
+	warn(log, o.config, server.Limits())
+
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run() }()
+	for {
+		select {
+		case <-server.Listening():
+			announce(log, o.config, server)
+			return wait(log, server, signals, ended)
+		case err := <-ended:
+			return failed(log, o.config, err)
+		}
+	}
+}
+
+// wait serves until a signal comes, then stops.
+func wait(log zerolog.Logger, server *reactor.Server, signals <-chan os.Signal, ended <-chan error) int {
+	select {
+	case err := <-ended:
+		log.Error().Err(err).Msg("stopped by a fault")
+		return exitFailed
+	case s := <-signals:
+		log.Info().Stringer("signal", s).Dur("within", drainMax).Msg("stopping: sending what is queued")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), drainMax)
+	defer cancel()
+	unsent := make(chan int, 1)
+	go func() { unsent <- server.Shutdown(ctx) }()
+	select {
+	case s := <-signals:
+		log.Warn().Stringer("signal", s).Msg("stopped at once by a second signal")
+		return exitFailed
+	case err := <-ended:
+		if err != nil {
+			log.Error().Err(err).Msg("stopped by a fault")
+			return exitFailed
+		}
+	}
+	bytes := 0
+	select {
+	case bytes = <-unsent:
+	case <-ctx.Done():
+	}
+	summary(log, server.Stats(), bytes)
+	return exitOK
+}
+
+func warn(log zerolog.Logger, c reactor.Config, l reactor.Limits) {
+	if l.MaxClients < c.MaxClients {
+		log.Warn().Int("wanted", c.MaxClients).Int("max_clients", l.MaxClients).Uint64("descriptors", l.Descriptors).
+			Msg("max-clients lowered to fit the descriptor limit: raise that with ulimit -n or LimitNOFILE")
+	}
+	if cpus := runtime.NumCPU(); c.Loops > cpus {
+		log.Warn().Int("loops", c.Loops).Int("cpus", cpus).Msg("more event loops than CPUs cost throughput")
+	}
+}
+
+func announce(log zerolog.Logger, c reactor.Config, server *reactor.Server) {
+	l := server.Limits()
+	log.Info().Str("version", version).Str("listener", server.Addr()).Int("loops", c.Loops).
+		Int("max_clients", l.MaxClients).Msg("mqttd listens for MQTT 3.1 and 3.1.1, anyone may connect")
+	log.Info().Int("max_packet_size", c.MaxPacketBytes).Int("client_buffer", c.ClientBufferBytes).
+		Stringer("connect_timeout", c.ConnectTimeout).Int("connections", l.Connections).
+		Uint64("descriptors", l.Descriptors).Msg("limits in force")
+}
+
+// failed tells why the broker did not come to listen.
+func failed(log zerolog.Logger, c reactor.Config, err error) int {
+	if errors.Is(err, reactor.ErrInUse) {
+		log.Error().Err(err).Int("port", c.Port).
+			Msgf("port %d is in use, by another broker perhaps: stop that, or choose a port with -port", c.Port)
+		return exitPortTaken
+	}
+	log.Error().Err(err).Msg("cannot listen")
+	return exitFailed
+}
+
+// summary tells at the end what went through and what was lost.
+func summary(log zerolog.Logger, st reactor.Stats, unsent int) {
+	log.Info().Uint64("connects", st.Connects).
+		Uint64("publishes", st.PublishReceived[0]+st.PublishReceived[1]+st.PublishReceived[2]).
+		Uint64("deliveries", st.Deliveries).Uint64("dropped", st.DroppedSlow+st.DroppedHandover).
+		Int("unsent_bytes", unsent).Msg("stopped")
+}

@@ -1,0 +1,46 @@
+package reactor
+
+import (
+	"github.com/panjf2000/gnet/v2"
+
+	"mqttd/codec"
+	"mqttd/session"
+)
+
+// conn is one client's connection. It is loop-confined, but for the two fields that say
+// otherwise.
+type conn struct {
+	loop   *loop          // immutable; other loops may read it
+	handle session.Handle // set before the slot is published, then immutable; NoHandle before CONNECT
+
+	gc      gnet.Conn        // nil once closed: a gnet.Conn kept longer writes to whoever got the descriptor next
+	decoder codec.Decoder    //
+	state   session.State    //
+	session *session.Session // nil before CONNECT
+
+	// Where the conn stands in its loop's wheel.
+	nextInWheel, prevInWheel *conn
+	deadlineTick             uint32 // when it was filed under; see wheel
+	patienceTicks            uint32 // ticks without input until it is closed; 0: never
+	seenTick                 uint32 // of the latest input
+
+	// Spans of the log being delivered that this reader gets: indices into loop.spans plus
+	// one, 0: none. Zero outside deliver.
+	firstSpan, lastSpan int32
+
+	awaiting  bool           // a takeover: the connection before this one is not gone yet
+	successor session.Handle // who waits for this one to be gone; NoHandle: nobody
+	connected bool           // CONNACK 0x00 went out at some time
+	discard   bool           // DISCONNECT came: the Will is not published [MQTT-3.14.4-3]
+	reason    error          // why the connection ends, for the log
+	dropped   uint64         // messages for this reader that were dropped
+}
+
+func (c *conn) live() bool { return c.gc != nil }
+
+func (c *conn) clientID() string {
+	if c.session == nil {
+		return ""
+	}
+	return c.session.ClientID
+}

@@ -1,0 +1,97 @@
+package reactor
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"mqttd/codec"
+	"mqttd/session"
+)
+
+// onConnect checks a CONNECT, takes a slot and the Client Identifier, and answers. When another
+// connection has the identifier, the answer waits until that one is gone.
+func (l *loop) onConnect(c *conn, f codec.Frame) error {
+	p, err := codec.ParseConnect(f)
+	if errors.Is(err, codec.ErrUnsupportedVersion) {
+		return l.refuse(codec.UnacceptableProtocolVersion, err) // [MQTT-3.1.2-2]
+	}
+	if err != nil {
+		return err
+	}
+	clientID, err := clientIDOf(&p)
+	if err != nil {
+		return l.refuse(codec.IdentifierRejected, err)
+	}
+	if authenticate := l.server.config.Authenticate; authenticate != nil {
+		if code := authenticate(&p); code != codec.Accepted {
+			return l.refuse(code, fmt.Errorf("login refused: %s", code))
+		}
+	}
+	handle, ok := l.server.table.Acquire(c, l.server.clients.Known([]byte(clientID)))
+	if !ok {
+		l.refusedFull.add(1)
+		return l.refuse(codec.ServerUnavailable, errFull)
+	}
+	c.handle = handle
+	c.session = session.New(handle, clientID, &p)
+	c.decoder.SetVersion(p.Version)
+	if previous, taken := l.server.clients.Claim(clientID, handle); taken {
+		l.takeOver(c, previous)
+		return nil
+	}
+	l.accept(c)
+	return nil
+}
+
+// clientIDOf returns the Client Identifier to use, or why the client must be told 0x02. An empty
+// one is replaced if the client asks for a Clean Session [MQTT-3.1.3-6] [MQTT-3.1.3-7], and
+// refused otherwise [MQTT-3.1.3-8]; in MQTT 3.1 it is never allowed. That version's bound of 23
+// characters is not enforced: its clients exceed it, and every broker lets them.
+func clientIDOf(p *codec.Connect) (string, error) {
+	switch {
+	case len(p.ClientID) > clientIDBytesMax:
+		return "", errClientIDLong
+	case len(p.ClientID) > 0:
+		return string(p.ClientID), nil
+	case p.Version == codec.Version31:
+		return "", errClientIDEmpty31
+	case !p.CleanSession:
+		return "", errClientIDEmpty
+	default:
+		return session.AssignedClientID(), nil
+	}
+}
+
+// refuse answers CONNECT with a code and ends the connection for the reason given
+// [MQTT-3.2.2-5].
+func (l *loop) refuse(code codec.ConnackCode, reason error) error {
+	l.connectsRefused.add(1)
+	l.replies = codec.AppendConnack(l.replies, codec.Connack{Code: code})
+	return refused{reason}
+}
+
+// refused is the end of a connection that got a CONNACK with a code: no violation.
+type refused struct{ error }
+
+// accept answers c's CONNECT with CONNACK 0x00. Session Present is always 0: sessions end with
+// their connection [MQTT-3.2.2-1].
+func (l *loop) accept(c *conn) {
+	c.state, c.connected = session.Connected, true
+	l.wheel.refile(c, keepAlivePatience(c.session.KeepAliveSeconds))
+	l.replies = codec.AppendConnack(l.replies, codec.Connack{Code: codec.Accepted})
+	l.connects.add(1)
+	l.server.lines.connected(l.server, c)
+}
+
+// connectPatience returns after how many ticks a connection without CONNECT is given up.
+func connectPatience(timeout time.Duration) uint32 {
+	return patienceFor(uint32(timeout / time.Millisecond))
+}
+
+var (
+	errFull            = errors.New("server full")
+	errClientIDLong    = fmt.Errorf("client identifier longer than %d bytes", clientIDBytesMax)
+	errClientIDEmpty   = errors.New("empty client identifier without clean session [MQTT-3.1.3-8]")
+	errClientIDEmpty31 = errors.New("empty client identifier in MQTT 3.1")
+)

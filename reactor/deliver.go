@@ -1,0 +1,173 @@
+package reactor
+
+import (
+	"time"
+
+	"mqttd/session"
+)
+
+// flush hands this round's log to the other loops that have readers in it and delivers it to
+// the readers here. Replies to the packets handled so far go first.
+func (l *loop) flush() {
+	l.writeReplies()
+	if l.log.empty() {
+		return
+	}
+	log := l.log
+	l.log = l.pool.get()
+	for index, wanted := range log.loops {
+		if wanted && index != l.index {
+			l.handOver(log, l.server.loops[index])
+		}
+	}
+	if log.loops[l.index] {
+		l.deliver(log)
+	}
+	log.release()
+}
+
+const (
+	handOverPause = 50 * time.Microsecond
+	handOverMax   = time.Second // after it the other loop is taken for stuck (chosen)
+)
+
+// handOver gives the log to another loop. When too much waits there already, this loop stops
+// reading until there is room: publishers feel it as TCP back-pressure, as they would if one
+// loop served all. It delivers what other loops hand it meanwhile, so two loops never wait for
+// each other. Only when the other loop takes nothing for handOverMax is the log dropped for its
+// readers, and counted.
+func (l *loop) handOver(log *roundLog, to *loop) {
+	log.refs.Add(1)
+	var deadline time.Time
+	for {
+		ring, ok := to.mailbox.pushLog(log)
+		if ok {
+			if ring {
+				to.ring()
+			}
+			return
+		}
+		now := time.Now()
+		if deadline.IsZero() {
+			deadline = now.Add(handOverMax)
+			l.handoverWaits.add(1)
+		}
+		if now.After(deadline) {
+			l.droppedHandover.add(log.messagesFor(to.index))
+			log.release()
+			return
+		}
+		l.drainLogs()
+		time.Sleep(handOverPause)
+	}
+}
+
+// span is a part of the log that a reader gets.
+type span struct {
+	from, to int
+	messages uint64
+	next     int32 // index into loop.spans plus one; 0: none
+}
+
+// deliver writes the log to this loop's readers: one write per reader, whatever the number of
+// messages. Readers may close while it goes on; nothing else changes meanwhile.
+func (l *loop) deliver(log *roundLog) {
+	if len(log.runs) == 1 {
+		r := &log.runs[0]
+		for _, t := range r.route.Targets(l.index) {
+			if c := l.reader(t.ID); c != nil {
+				l.send(c, log.bytes[r.from:r.to], r.messages)
+			}
+		}
+		return
+	}
+	l.collect(log)
+	for _, c := range l.touched {
+		l.sendSpans(c, log.bytes)
+	}
+	clear(l.touched)
+	l.touched, l.spans = l.touched[:0], l.spans[:0]
+}
+
+// reader returns the connection that a route names, nil when it has gone.
+func (l *loop) reader(id uint64) *conn {
+	if c := l.server.table.Resolve(session.Handle(id)); c != nil && c.live() {
+		return c
+	}
+	return nil
+}
+
+// collect notes for each reader its spans of the log, neighbours merged, and lists the readers
+// in touched.
+func (l *loop) collect(log *roundLog) {
+	for i := range log.runs {
+		r := &log.runs[i]
+		for _, t := range r.route.Targets(l.index) {
+			c := l.reader(t.ID)
+			if c == nil {
+				continue
+			}
+			if c.lastSpan != 0 {
+				if last := &l.spans[c.lastSpan-1]; last.to == r.from {
+					last.to = r.to
+					last.messages += r.messages
+					continue
+				}
+			}
+			l.spans = append(l.spans, span{from: r.from, to: r.to, messages: r.messages})
+			at := int32(len(l.spans))
+			if c.lastSpan == 0 {
+				c.firstSpan = at
+				l.touched = append(l.touched, c)
+			} else {
+				l.spans[c.lastSpan-1].next = at
+			}
+			c.lastSpan = at
+		}
+	}
+}
+
+// sendSpans sends c its spans in one write and forgets them.
+func (l *loop) sendSpans(c *conn, log []byte) {
+	first := l.spans[c.firstSpan-1]
+	c.firstSpan, c.lastSpan = 0, 0
+	if !c.live() {
+		return
+	}
+	if first.next == 0 {
+		l.send(c, log[first.from:first.to], first.messages)
+		return
+	}
+	l.gather = l.gather[:0]
+	messages := uint64(0)
+	for s := &first; ; s = &l.spans[s.next-1] {
+		l.gather = append(l.gather, log[s.from:s.to]...)
+		messages += s.messages
+		if s.next == 0 {
+			break
+		}
+	}
+	l.send(c, l.gather, messages)
+}
+
+// send writes whole QoS 0 messages to a reader, unless that would make more wait for it than
+// its limit: then all of them are dropped for this reader, and counted. A reader for which
+// nothing waits always gets them, so that one message larger than the limit can arrive.
+func (l *loop) send(c *conn, packets []byte, messages uint64) {
+	buffered := c.gc.OutboundBuffered()
+	if buffered > 0 && buffered+len(packets) > l.server.config.ClientBufferBytes {
+		c.dropped += messages
+		l.droppedSlow.add(messages)
+		return
+	}
+	l.deliveries.add(messages)
+	l.write(c, packets)
+}
+
+// write is where all bytes of the broker leave it. c must be live. gnet copies what the socket
+// does not take, and closes the connection when it has failed.
+func (l *loop) write(c *conn, p []byte) {
+	defer l.rescue(c)
+	l.bytesSent.add(uint64(len(p)))
+	_, _ = c.gc.Write(p) // a failure has closed c already
+}

@@ -1,0 +1,50 @@
+package reactor
+
+import (
+	"errors"
+
+	"mqttd/codec"
+	"mqttd/session"
+)
+
+// dispatch handles one packet. An error ends the connection.
+func (l *loop) dispatch(c *conn, f codec.Frame) error {
+	if !session.Legal(c.state, f.Type) {
+		return illegal(c.state, f.Type)
+	}
+	switch f.Type {
+	case codec.PUBLISH:
+		return l.onPublish(c, f)
+	case codec.CONNECT:
+		return l.onConnect(c, f)
+	case codec.SUBSCRIBE:
+		return l.onSubscribe(c, f)
+	case codec.UNSUBSCRIBE:
+		return l.onUnsubscribe(c, f)
+	case codec.PUBACK, codec.PUBREC, codec.PUBREL, codec.PUBCOMP:
+		return l.onAck(c, f)
+	case codec.PINGREQ:
+		return l.onPingreq(c, f)
+	case codec.DISCONNECT:
+		return l.onDisconnect(c, f)
+	default:
+		panic("reactor: no handler for " + f.Type.String())
+	}
+}
+
+func illegal(s session.State, t codec.PacketType) error {
+	rule, text := "MQTT-4.8.0-1", "only servers send it"
+	switch {
+	case s == session.AwaitConnect:
+		rule, text = "MQTT-3.1.0-1", "first packet is not CONNECT"
+	case t == codec.CONNECT:
+		rule, text = "MQTT-3.1.0-2", "second CONNECT"
+	}
+	return &codec.Error{Type: t, Rule: rule, Code: codec.CodeProtocolError, Text: text}
+}
+
+// isProtocolError reports whether err is a violation by the peer.
+func isProtocolError(err error) bool {
+	var fault *codec.Error
+	return errors.As(err, &fault)
+}

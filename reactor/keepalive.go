@@ -1,0 +1,38 @@
+package reactor
+
+import (
+	"errors"
+
+	"mqttd/session"
+)
+
+// advance moves the loop's time on by a second and closes the connections that have been
+// silent for too long: one and a half times the Keep Alive [MQTT-3.1.2-24], or the time to send
+// a CONNECT. The closing comes at most two seconds late and never early.
+func (l *loop) advance() {
+	l.wheel.advance(func(c *conn) {
+		if c.state == session.Connected {
+			l.keepAliveTimeouts.add(1)
+			l.close(c, errKeepAlive)
+			return
+		}
+		l.connectTimeouts.add(1)
+		l.close(c, errConnectTimeout)
+	})
+	if resets := l.routes.Resets(); resets > l.routeCacheResets.load() {
+		l.routeCacheResets.add(resets - l.routeCacheResets.load())
+	}
+}
+
+// keepAlivePatience returns after how many ticks of silence a client is given up.
+func keepAlivePatience(seconds uint16) uint32 {
+	if seconds == 0 {
+		return 0
+	}
+	return patienceFor(uint32(seconds) * 1500)
+}
+
+var (
+	errKeepAlive      = errors.New("keep alive timeout")
+	errConnectTimeout = errors.New("no CONNECT in time")
+)

@@ -1,0 +1,54 @@
+package reactor
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Limits are the numbers in force after the process's descriptor limit was seen.
+type Limits struct {
+	MaxClients  int    // slots; at most Config.MaxClients
+	Connections int    // open sockets, those not yet connected and those about to be refused included
+	Descriptors uint64 // the process's limit
+}
+
+const (
+	// descriptorMargin is left for files, pollers and what the Go runtime opens. (chosen)
+	descriptorMargin = 64
+	// descriptorsPerLoop are a listener, an epoll set, an eventfd, both ends of the doorbell,
+	// and one connection accepted before it is refused.
+	descriptorsPerLoop = 6
+	// refusalRoom is how many connections beyond the slots may be open, so that a client
+	// that finds the server full is told so with CONNACK 0x03. (chosen)
+	refusalRoom = 256
+)
+
+// raiseDescriptorLimit lifts the process's soft limit to the hard one and returns it.
+func raiseDescriptorLimit() (uint64, error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, fmt.Errorf("read the descriptor limit: %w", err)
+	}
+	if limit.Cur < limit.Max {
+		raised := unix.Rlimit{Cur: limit.Max, Max: limit.Max}
+		if unix.Setrlimit(unix.RLIMIT_NOFILE, &raised) == nil {
+			limit = raised
+		}
+	}
+	return limit.Cur, nil
+}
+
+// fitLimits returns the limits that hold with so many descriptors. gnet shuts the whole
+// engine down when accept fails for want of a descriptor, so that must never happen.
+func fitLimits(descriptors uint64, loops, maxClients int) (Limits, error) {
+	spare := int64(descriptorMargin + descriptorsPerLoop*loops)
+	usable := int64(min(descriptors, 1<<30)) - spare
+	if usable < 2 {
+		return Limits{}, fmt.Errorf("the descriptor limit of %d is too small for %d loops: raise it (ulimit -n) above %d",
+			descriptors, loops, spare+2)
+	}
+	room := min(refusalRoom, max(1, usable/8))
+	clients := min(int64(maxClients), usable-room)
+	return Limits{MaxClients: int(clients), Connections: int(clients + room), Descriptors: descriptors}, nil
+}

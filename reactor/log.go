@@ -1,0 +1,106 @@
+package reactor
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rs/zerolog"
+)
+
+// lines writes the log lines whose number clients decide, and collapses them to a count when
+// there are too many. Any goroutine may call its methods.
+type lines struct {
+	connects, disconnects lineLimit
+	retainedFullAt        atomic.Int64 // Unix nanoseconds of the latest line
+}
+
+// linesPerSecond bounds each kind of line. (CONVENTIONS: 100)
+const linesPerSecond = 100
+
+// lineLimit counts the lines of one kind in the current second.
+type lineLimit struct{ written atomic.Int64 }
+
+func (k *lineLimit) allow() bool { return k.written.Add(1) <= linesPerSecond }
+
+// tick begins a new second and returns how many lines the last one held back.
+func (k *lineLimit) tick() int64 { return max(0, k.written.Swap(0)-linesPerSecond) }
+
+// connected tells of a client that was accepted.
+func (n *lines) connected(s *Server, c *conn) {
+	if !n.connects.allow() {
+		return
+	}
+	s.log.Info().Str("client_id", cut(c.session.ClientID)).Stringer("remote", c.gc.RemoteAddr()).
+		Stringer("proto", c.session.Version).Uint16("keepalive", c.session.KeepAliveSeconds).
+		Bool("clean", c.session.CleanSession).Msg("client connected")
+}
+
+// disconnected tells of a connection that ended. One that was never accepted is the peer's
+// affair, and so is a violation: both are debug lines.
+func (n *lines) disconnected(s *Server, c *conn) {
+	level := zerolog.InfoLevel
+	if !c.connected {
+		level = zerolog.DebugLevel
+	}
+	if level < s.log.GetLevel() || !n.disconnects.allow() {
+		return
+	}
+	event := s.log.WithLevel(level)
+	if c.session != nil {
+		event = event.Str("client_id", cut(c.session.ClientID))
+	}
+	if c.dropped > 0 {
+		event = event.Uint64("dropped", c.dropped)
+	}
+	event.Str("reason", c.reason.Error()).Msg("client disconnected")
+}
+
+// retainedFull tells that the store of retained messages is full, once a minute.
+func (n *lines) retainedFull(s *Server) {
+	now := time.Now().UnixNano()
+	last := n.retainedFullAt.Load()
+	if now-last < int64(retainedLogEvery) || !n.retainedFullAt.CompareAndSwap(last, now) {
+		return
+	}
+	s.log.Warn().Int("messages", s.retained.Len()).Int("bytes", s.retained.Bytes()).
+		Msg("store of retained messages is full: messages are delivered but not retained")
+}
+
+// tick tells once a second what was held back.
+func (n *lines) tick(s *Server) {
+	for _, kind := range []struct {
+		limit *lineLimit
+		name  string
+	}{{&n.connects, "connected"}, {&n.disconnects, "disconnected"}} {
+		if more := kind.limit.tick(); more > 0 {
+			s.log.Info().Int64("more", more).Msgf("more clients %s than log lines are written for", kind.name)
+		}
+	}
+}
+
+// cut bounds text that a client chose: at most 64 bytes of it reach the log. The log's encoder
+// quotes it, so that it cannot forge a line.
+func cut(text string) string {
+	const bytesMax = 64
+	if len(text) <= bytesMax {
+		return text
+	}
+	end := bytesMax
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
+
+// gnetLog passes gnet's log lines on. Its information is our debugging.
+type gnetLog struct{ log zerolog.Logger }
+
+func (g gnetLog) Debugf(format string, args ...any) { g.log.Trace().Msgf("gnet: "+format, args...) }
+func (g gnetLog) Infof(format string, args ...any)  { g.log.Debug().Msgf("gnet: "+format, args...) }
+func (g gnetLog) Warnf(format string, args ...any)  { g.log.Warn().Msgf("gnet: "+format, args...) }
+func (g gnetLog) Errorf(format string, args ...any) { g.log.Error().Msgf("gnet: "+format, args...) }
+func (g gnetLog) Fatalf(format string, args ...any) {
+	panic(fmt.Sprintf("gnet: "+format, args...)) // gnet calls it nowhere on a server's way
+}

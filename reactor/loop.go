@@ -1,0 +1,233 @@
+package reactor
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"mqttd/router"
+	"mqttd/session"
+)
+
+// loop is one event loop's share of the broker. All of it is loop-confined, except the mailbox,
+// the log pool, the counters and the bell, which say themselves who may touch them.
+type loop struct {
+	server *Server        // immutable
+	index  int            // immutable; its group in routes
+	engine gnet.EventLoop // set by its first connection
+
+	mailbox mailbox
+	bell    atomic.Pointer[net.UnixConn] // one byte into it makes the loop drain its mailbox
+	pool    logPool
+	counters
+
+	routes *router.Cache
+	wheel  wheel
+
+	log       *roundLog // what this round brought for subscribers
+	flushTask flushTask // the Runnable, allocated once
+	scheduled bool      // flushTask waits to run
+
+	serving   *conn     // whose input is being handled; nil: nobody's
+	published [3]uint64 // PUBLISH packets in it, by QoS, not yet counted
+	replies   []byte    // packets for serving, written when its input is handled
+	codes     []byte    // scratch of onSubscribe
+	packets   [][]byte
+
+	// Scratch of deliver.
+	spans   []span
+	touched []*conn
+	gather  []byte
+	inbox   *roundLog // logs of other loops, merged
+
+	letters  []letter         // scratch of drain
+	deferred []letter         // letters that came while handOver waited
+	reaped   []*conn          // closed, not yet cleaned up after
+	gone     []session.Handle // those who waited for a connection that is cleaned up now
+
+	quiesced bool // shutting down: input is thrown away
+}
+
+func newLoop(s *Server, index int) *loop {
+	l := &loop{
+		server: s,
+		index:  index,
+		pool:   logPool{loops: s.config.Loops},
+		routes: s.router.NewCache(),
+	}
+	l.log, l.inbox = l.pool.get(), l.pool.get()
+	l.flushTask.loop = l
+	return l
+}
+
+// flushTask is what gnet runs to flush a loop.
+type flushTask struct{ loop *loop }
+
+// Run settles the loop. It never schedules itself again: gnet would run the task before any
+// input, for ever.
+func (t *flushTask) Run(context.Context) error {
+	l := t.loop
+	defer l.rescue(nil)
+	defer func() { l.scheduled = false }()
+	l.settle()
+	return nil
+}
+
+// schedule has the loop settle after the input that is waiting already. It is called in the
+// loop's callbacks, never in the task itself, where scheduled is set.
+func (l *loop) schedule() {
+	if l.scheduled {
+		return
+	}
+	l.scheduled = true
+	if err := l.engine.Execute(context.Background(), &l.flushTask); err != nil {
+		l.scheduled = false // the engine is shutting down
+	}
+}
+
+// settle cleans up after closed connections, which may publish Wills, flushes, and tells those
+// who waited for a connection to be gone, until nothing is left to do.
+func (l *loop) settle() {
+	for len(l.reaped) > 0 || !l.log.empty() || len(l.gone) > 0 {
+		l.reap()
+		l.flush()
+		l.announceGone()
+	}
+}
+
+// pending reports whether settle has something to do.
+func (l *loop) pending() bool { return len(l.reaped) > 0 || !l.log.empty() || len(l.gone) > 0 }
+
+// receive handles what was read from c.
+func (l *loop) receive(c *conn, chunk []byte) {
+	l.bytesReceived.add(uint64(len(chunk)))
+	if c.state == session.Connected {
+		c.seenTick = l.wheel.now
+	}
+	c.decoder.Feed(chunk)
+	l.serve(c)
+	if l.pending() {
+		l.schedule()
+	}
+}
+
+// serve handles the packets that c's decoder has and writes the replies.
+func (l *loop) serve(c *conn) {
+	l.serving = c
+	defer l.served(c)
+	for c.state == session.AwaitConnect || c.state == session.Connected {
+		frame, ok, err := c.decoder.Next(l.server.packetBytesMax(c.state))
+		if err == nil && ok {
+			err = l.dispatch(c, frame)
+		}
+		if err != nil {
+			l.end(c, err)
+			return
+		}
+		if !ok {
+			return
+		}
+	}
+	if c.state == session.Parked {
+		if err := c.decoder.Hold(connectBytesMax); err != nil {
+			l.end(c, errParkedInput)
+		}
+	}
+}
+
+// served ends serve, after a panic too.
+func (l *loop) served(c *conn) {
+	if r := recover(); r != nil {
+		l.panicked(c, r)
+	}
+	l.writeReplies()
+	l.serving = nil
+	for qos, n := range l.published {
+		if n > 0 {
+			l.publishReceived[qos].add(n)
+			l.published[qos] = 0
+		}
+	}
+}
+
+// writeReplies sends serving what its packets were answered with. A client that does not read
+// its replies is cut off when more of them wait than it may have waiting.
+func (l *loop) writeReplies() {
+	c, replies := l.serving, l.replies
+	if len(replies) == 0 {
+		return
+	}
+	l.replies = replies[:0]
+	if !c.live() {
+		return
+	}
+	if buffered := c.gc.OutboundBuffered(); buffered > 0 && buffered+len(replies) > l.server.config.ClientBufferBytes {
+		l.repliesOverflow.add(1)
+		l.close(c, errRepliesUnread)
+		return
+	}
+	l.write(c, replies)
+}
+
+// end closes c because of err, after the replies that its packets have earned.
+func (l *loop) end(c *conn, err error) {
+	if isProtocolError(err) {
+		l.protocolErrors.add(1)
+	}
+	if l.serving == c {
+		l.writeReplies()
+	}
+	l.close(c, err)
+}
+
+// close closes c now. What is left to do about it is done by the next settle.
+func (l *loop) close(c *conn, reason error) {
+	if !c.live() {
+		return
+	}
+	c.reason = reason
+	_ = l.engine.Close(c.gc) // calls closed; its error is about the descriptor, which is gone
+}
+
+// closed is told by gnet that c has no socket any more, at times from within a write. It only
+// marks c; whatever needs other connections is left to reap.
+func (l *loop) closed(c *conn, err error) {
+	if c.reason == nil {
+		c.reason = lostReason(err)
+	}
+	c.gc = nil
+	c.state = session.Closed
+	c.decoder.Release()
+	l.wheel.remove(c)
+	l.reaped = append(l.reaped, c)
+	l.server.open.Add(-1)
+}
+
+// rescue turns a panic into the loss of one connection: c, or the one being served. The broker
+// goes on. It must be deferred.
+func (l *loop) rescue(c *conn) {
+	if r := recover(); r != nil {
+		l.panicked(c, r)
+	}
+}
+
+func (l *loop) panicked(c *conn, r any) {
+	l.panics.add(1)
+	event := l.server.log.Error().Interface("panic", r).Bytes("stack", debug.Stack()).Int("loop", l.index)
+	if c != nil {
+		event = event.Str("client_id", cut(c.clientID()))
+		l.replies = l.replies[:0]
+		l.close(c, errInternal)
+	}
+	event.Msg("recovered from a bug: please report it with this line")
+}
+
+var (
+	errInternal      = errors.New("internal error")
+	errRepliesUnread = errors.New("replies not read")
+	errParkedInput   = errors.New("too much input before CONNACK")
+)

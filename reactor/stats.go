@@ -1,0 +1,94 @@
+package reactor
+
+import "sync/atomic"
+
+// Stats is a sum of the loops' counters, taken while they run: each number is exact, the
+// numbers together are not one instant. Totals are since the start.
+type Stats struct {
+	Connections   int // open sockets
+	Clients       int // slots taken
+	Subscriptions int
+	Retained      int // messages
+	RetainedBytes int // of their packets
+
+	Accepted          uint64 // sockets
+	Connects          uint64 // CONNECT answered with CONNACK 0x00
+	ConnectsRefused   uint64 // CONNECT answered with another code
+	RefusedFull       uint64 // of ConnectsRefused: no slot free
+	RefusedSockets    uint64 // closed on accept: too many sockets, or shutting down
+	ConnectTimeouts   uint64 // no complete CONNECT in time
+	KeepAliveTimeouts uint64
+	ProtocolErrors    uint64 // connections closed for a violation
+	Takeovers         uint64
+	Panics            uint64 // recovered; each one is a bug
+	RepliesOverflow   uint64 // connections closed: replies not read
+
+	PublishReceived  [3]uint64 // by QoS
+	Deliveries       uint64    // QoS 0 messages handed to sockets
+	DroppedSlow      uint64    // QoS 0 messages for a reader whose buffer was full
+	DroppedHandover  uint64    // QoS 0 messages for readers of a loop that did not keep up
+	HandoverWaits    uint64    // hand-overs that had to wait for the other loop
+	RetainedRefused  uint64    // messages delivered but not retained: store full
+	FiltersRefused   uint64    // SUBSCRIBE filters answered with 0x80
+	RouteCacheResets uint64
+
+	BytesReceived, BytesSent uint64
+}
+
+// counter has one writer, its loop; anyone may load it.
+type counter struct{ v atomic.Uint64 }
+
+func (c *counter) add(n uint64) { c.v.Store(c.v.Load() + n) }
+func (c *counter) load() uint64 { return c.v.Load() }
+
+// counters are the loop's share of Stats.
+type counters struct {
+	accepted, connects, connectsRefused, refusedFull, refusedSockets counter
+	connectTimeouts, keepAliveTimeouts, protocolErrors, takeovers    counter
+	panics, repliesOverflow                                          counter
+	publishReceived                                                  [3]counter
+	deliveries, droppedSlow, droppedHandover, handoverWaits          counter
+	retainedRefused, filtersRefused, routeCacheResets                counter
+	bytesReceived, bytesSent                                         counter
+}
+
+// Stats returns the counters of all loops, summed. Any goroutine may call it.
+func (s *Server) Stats() Stats {
+	st := Stats{
+		Connections:   int(s.open.Load()),
+		Clients:       s.table.Len(),
+		Subscriptions: s.router.Len(),
+		Retained:      s.retained.Len(),
+		RetainedBytes: s.retained.Bytes(),
+	}
+	for _, l := range s.loops {
+		l.counters.addTo(&st)
+	}
+	return st
+}
+
+func (c *counters) addTo(st *Stats) {
+	st.Accepted += c.accepted.load()
+	st.Connects += c.connects.load()
+	st.ConnectsRefused += c.connectsRefused.load()
+	st.RefusedFull += c.refusedFull.load()
+	st.RefusedSockets += c.refusedSockets.load()
+	st.ConnectTimeouts += c.connectTimeouts.load()
+	st.KeepAliveTimeouts += c.keepAliveTimeouts.load()
+	st.ProtocolErrors += c.protocolErrors.load()
+	st.Takeovers += c.takeovers.load()
+	st.Panics += c.panics.load()
+	st.RepliesOverflow += c.repliesOverflow.load()
+	for qos := range c.publishReceived {
+		st.PublishReceived[qos] += c.publishReceived[qos].load()
+	}
+	st.Deliveries += c.deliveries.load()
+	st.DroppedSlow += c.droppedSlow.load()
+	st.DroppedHandover += c.droppedHandover.load()
+	st.HandoverWaits += c.handoverWaits.load()
+	st.RetainedRefused += c.retainedRefused.load()
+	st.FiltersRefused += c.filtersRefused.load()
+	st.RouteCacheResets += c.routeCacheResets.load()
+	st.BytesReceived += c.bytesReceived.load()
+	st.BytesSent += c.bytesSent.load()
+}

@@ -1,0 +1,89 @@
+package reactor
+
+import (
+	"errors"
+
+	"mqttd/codec"
+	"mqttd/router"
+)
+
+// onSubscribe subscribes to each filter, answers with SUBACK [MQTT-3.8.4-1], one code per
+// filter in order [MQTT-3.8.4-5], and sends the retained messages that match.
+//
+// A filter that breaks the rules of wildcards is a violation and ends the connection. One that
+// is beyond a limit gets the failure code: longer or deeper than codec allows, past
+// filtersPerSubscribe in one packet, or past session.FiltersMax of one client.
+func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
+	p, err := codec.ParseSubscribe(f, c.session.Version)
+	if err != nil {
+		return err
+	}
+	if err := checkFilters(p); err != nil {
+		return err
+	}
+	l.codes = l.codes[:0]
+	granted := make([]string, 0, min(p.Count, filtersPerSubscribe))
+	for filter, _, ok := p.Next(); ok; filter, _, ok = p.Next() {
+		code := codec.GrantFailure
+		if len(l.codes) < filtersPerSubscribe && codec.CheckTopicFilter(filter) == nil {
+			code = l.subscribe(c, string(filter), &granted)
+		}
+		if code == codec.GrantFailure {
+			l.filtersRefused.add(1)
+		}
+		l.codes = append(l.codes, byte(code))
+	}
+	l.replies = codec.AppendSuback(l.replies, p.PacketID, l.codes)
+	for _, filter := range granted {
+		l.sendRetained(c, filter)
+	}
+	return nil
+}
+
+// checkFilters returns the first violation among the filters. It looks at all of them before
+// any takes effect. p is a copy and iterates on its own.
+func checkFilters(p codec.Subscribe) error {
+	for filter, _, ok := p.Next(); ok; filter, _, ok = p.Next() {
+		var fault *codec.Error
+		if err := codec.CheckTopicFilter(filter); errors.As(err, &fault) && fault.Rule != "" {
+			return fault // a fault without a rule is about our limits
+		}
+	}
+	return nil
+}
+
+// subscribe makes c a subscriber of one filter, at QoS 0 for now, and returns the SUBACK code.
+func (l *loop) subscribe(c *conn, filter string, granted *[]string) codec.QoS {
+	if !c.session.Subscribe(filter, codec.QoS0) {
+		return codec.GrantFailure
+	}
+	l.server.router.Subscribe(filter, l.subscriber(c), codec.QoS0)
+	*granted = append(*granted, filter)
+	return codec.QoS0
+}
+
+func (l *loop) subscriber(c *conn) router.Subscriber {
+	return router.Subscriber{ID: uint64(c.handle), Group: l.index}
+}
+
+// sendRetained sends c the retained messages that match filter, with RETAIN set
+// [MQTT-3.3.1-6] [MQTT-3.3.1-8]. They go through the round log, behind what is in it already, so
+// that a message published later never arrives before the retained one.
+func (l *loop) sendRetained(c *conn, filter string) {
+	l.packets = l.server.retained.Match(filter, l.packets[:0])
+	if len(l.packets) == 0 {
+		return
+	}
+	route := router.SingleRoute(l.subscriber(c), codec.QoS0)
+	for _, packet := range l.packets {
+		l.log.append(packet, route)
+		l.flushIfLarge()
+	}
+	clear(l.packets)
+	if cap(l.packets) > retainedScratchMax {
+		l.packets = nil
+	}
+}
+
+// retainedScratchMax is how many packets the scratch slice may hold between two uses. (chosen)
+const retainedScratchMax = 4096
