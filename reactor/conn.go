@@ -29,6 +29,7 @@ type conn struct {
 	firstSpan, lastSpan int32
 
 	awaiting  bool           // a takeover: the connection before this one is not gone yet
+	undead    bool           // closed and reaped, but awaiting: not buried yet
 	successor session.Handle // who waits for this one to be gone; NoHandle: nobody
 	connected bool           // CONNACK 0x00 went out at some time
 	discard   bool           // DISCONNECT came: the Will is not published [MQTT-3.14.4-3]

@@ -94,12 +94,13 @@ func cut(text string) string {
 	return text[:end] + "…"
 }
 
-// gnetLog passes gnet's log lines on. Its information is our debugging.
+// gnetLog passes gnet's log lines on. Its information is our debugging, and so is its one warning:
+// an event for a connection that another event of the same round has closed.
 type gnetLog struct{ log zerolog.Logger }
 
 func (g gnetLog) Debugf(format string, args ...any) { g.log.Trace().Msgf("gnet: "+format, args...) }
 func (g gnetLog) Infof(format string, args ...any)  { g.log.Debug().Msgf("gnet: "+format, args...) }
-func (g gnetLog) Warnf(format string, args ...any)  { g.log.Warn().Msgf("gnet: "+format, args...) }
+func (g gnetLog) Warnf(format string, args ...any)  { g.log.Debug().Msgf("gnet: "+format, args...) }
 func (g gnetLog) Errorf(format string, args ...any) { g.log.Error().Msgf("gnet: "+format, args...) }
 func (g gnetLog) Fatalf(format string, args ...any) {
 	panic(fmt.Sprintf("gnet: "+format, args...)) // gnet calls it nowhere on a server's way

@@ -210,7 +210,11 @@ func (s *Server) Shutdown(ctx context.Context) (unsent int) {
 	for {
 		// Every loop has handed its logs over by now, so a loop's answer comes after it
 		// delivered them.
-		if unsent = s.ask(ctx, letterPending); unsent == 0 || ctx.Err() != nil {
+		bytes, all := s.ask(ctx, letterPending)
+		if all {
+			unsent = bytes
+		}
+		if unsent == 0 && all || ctx.Err() != nil {
 			break
 		}
 		time.Sleep(5 * time.Millisecond)
@@ -219,8 +223,9 @@ func (s *Server) Shutdown(ctx context.Context) (unsent int) {
 	return unsent
 }
 
-// ask posts a letter to every loop and sums the answers.
-func (s *Server) ask(ctx context.Context, kind letterKind) (sum int) {
+// ask posts a letter to every loop and sums the answers. all is false when ctx was done before
+// every loop had answered.
+func (s *Server) ask(ctx context.Context, kind letterKind) (sum int, all bool) {
 	answers := make(chan int, len(s.loops))
 	for _, l := range s.loops {
 		l.post(letter{kind: kind, answer: answers})
@@ -230,10 +235,10 @@ func (s *Server) ask(ctx context.Context, kind letterKind) (sum int) {
 		case n := <-answers:
 			sum += n
 		case <-ctx.Done():
-			return sum
+			return sum, false
 		}
 	}
-	return sum
+	return sum, true
 }
 
 // probe finds out whether the address can be listened on, and resolves port 0. gnet cannot be

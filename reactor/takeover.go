@@ -47,13 +47,19 @@ func (l *loop) kick(handle, reply session.Handle) {
 	l.close(c, errTakenOver)
 }
 
-// reap cleans up after the connections that were closed.
+// reap cleans up after the connections that were closed. Burying one may close others, whose
+// turn comes in the same call.
 func (l *loop) reap() {
 	for i := 0; i < len(l.reaped); i++ {
-		if c := l.reaped[i]; !c.awaiting {
+		c := l.reaped[i]
+		l.reaped[i] = nil
+		switch {
+		case c == nil: // its turn came before, and ended in a panic
+		case c.awaiting:
+			c.undead = true
+		default:
 			l.bury(c)
 		}
-		l.reaped[i] = nil
 	}
 	l.reaped = l.reaped[:0]
 }
@@ -101,13 +107,14 @@ func (l *loop) released(handle session.Handle) {
 		return
 	}
 	c.awaiting = false
-	if !c.live() { // lost while it was parked
+	switch {
+	case c.live():
+		l.serving = c
+		l.accept(c)
+		l.serve(c)
+	case c.undead: // lost while it was parked, and reaped in vain
 		l.reaped = append(l.reaped, c)
-		return
 	}
-	l.serving = c
-	l.accept(c)
-	l.serve(c)
 }
 
 // post puts a letter into the loop's mailbox. Any goroutine may call it.

@@ -1,0 +1,45 @@
+package reactor
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestFitLimits(t *testing.T) {
+	for _, test := range []struct {
+		name                    string
+		descriptors             uint64
+		loops, wanted           int
+		maxClients, connections int
+	}{
+		{"plenty: as wanted, and room to refuse", 20_000, 2, 10_000, 10_000, 10_256},
+		{"a limit of 1024 lowers it", 1024, 2, 10_000, 830, 948},
+		{"the smallest that starts", 78, 2, 10_000, 1, 2},
+		{"unlimited", ^uint64(0), 8, 1_000_000, 1_000_000, 1_000_256},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := fitLimits(test.descriptors, test.loops, test.wanted)
+			require.NoError(t, err)
+			assert.Equal(t, test.maxClients, got.MaxClients)
+			assert.Equal(t, test.connections, got.Connections)
+			assert.LessOrEqual(t, uint64(got.Connections+descriptorMargin+descriptorsPerLoop*test.loops), test.descriptors)
+		})
+	}
+	_, err := fitLimits(77, 2, 10_000)
+	assert.ErrorContains(t, err, "ulimit -n")
+}
+
+func TestConfigValidateReportsEveryFault(t *testing.T) {
+	bad := Config{Port: -1, Loops: 0, MaxClients: 0, MaxPacketBytes: 1, ClientBufferBytes: 1, ConnectTimeout: time.Millisecond}
+	err := bad.Validate()
+	for _, name := range []string{"port", "loops", "max-clients", "max-packet-size", "client-buffer", "connect-timeout"} {
+		assert.ErrorContains(t, err, name)
+	}
+	_, err = New(bad)
+	assert.Error(t, err)
+	good := DefaultConfig()
+	assert.NoError(t, good.Validate())
+}
