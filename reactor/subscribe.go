@@ -18,8 +18,14 @@ func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
 	if err != nil {
 		return err
 	}
-	if err := checkFilters(p); err != nil {
-		return err
+	for all := p; ; { // before any of them takes effect
+		filter, _, ok := all.Next()
+		if !ok {
+			break
+		}
+		if err := filterViolation(filter); err != nil {
+			return err
+		}
 	}
 	l.codes = l.codes[:0]
 	granted := make([]string, 0, min(p.Count, filtersPerSubscribe))
@@ -40,14 +46,12 @@ func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
 	return nil
 }
 
-// checkFilters returns the first violation among the filters. It looks at all of them before
-// any takes effect. p is a copy and iterates on its own.
-func checkFilters(p codec.Subscribe) error {
-	for filter, _, ok := p.Next(); ok; filter, _, ok = p.Next() {
-		var fault *codec.Error
-		if err := codec.CheckTopicFilter(filter); errors.As(err, &fault) && fault.Rule != "" {
-			return fault // a fault without a rule is about our limits
-		}
+// filterViolation returns why a Topic Filter breaks the specification's rules, nil if it does
+// not. One that is only beyond our limits breaks none.
+func filterViolation(filter []byte) error {
+	var fault *codec.Error
+	if err := codec.CheckTopicFilter(filter); errors.As(err, &fault) && fault.Rule != "" {
+		return fault
 	}
 	return nil
 }
