@@ -28,6 +28,7 @@ type conn struct {
 	// one, 0: none. Zero outside deliver.
 	firstSpan, lastSpan int32
 
+	owed      bool           // replies for it stand in loop.owed
 	awaiting  bool           // a takeover: the connection before this one is not gone yet
 	undead    bool           // closed and reaped, but awaiting: not buried yet
 	successor session.Handle // who waits for this one to be gone; NoHandle: nobody

@@ -7,10 +7,11 @@ import (
 )
 
 // flush hands this round's log to the other loops that have readers in it and delivers it to
-// the readers here. Replies to the packets handled so far go first.
+// the readers here. Replies to the packets handled so far go before the delivery, so that a SUBACK
+// comes before what the subscription brings.
 func (l *loop) flush() {
-	l.writeReplies()
 	if l.log.empty() {
+		l.payReplies()
 		return
 	}
 	log := l.log
@@ -20,6 +21,8 @@ func (l *loop) flush() {
 			l.handOver(log, l.server.loops[index])
 		}
 	}
+	l.payReplies()
+	l.writeReplies()
 	if log.loops[l.index] {
 		l.deliver(log)
 	}

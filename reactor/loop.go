@@ -35,6 +35,8 @@ type loop struct {
 	serving   *conn     // whose input is being handled; nil: nobody's
 	published [3]uint64 // PUBLISH packets in it, by QoS, not yet counted
 	replies   []byte    // packets for serving, written when its input is handled
+	owed      []owed    // replies that wait for the flush, in order
+	debt      []byte    // their bytes
 	codes     []byte    // scratch of onSubscribe
 	packets   [][]byte
 
@@ -92,7 +94,7 @@ func (l *loop) schedule() {
 // settle cleans up after closed connections, which may publish Wills, flushes, and tells those
 // who waited for a connection to be gone, until nothing is left to do.
 func (l *loop) settle() {
-	for len(l.reaped) > 0 || !l.log.empty() || len(l.gone) > 0 {
+	for l.pending() {
 		l.reap()
 		l.flush()
 		l.announceGone()
@@ -100,7 +102,9 @@ func (l *loop) settle() {
 }
 
 // pending reports whether settle has something to do.
-func (l *loop) pending() bool { return len(l.reaped) > 0 || !l.log.empty() || len(l.gone) > 0 }
+func (l *loop) pending() bool {
+	return len(l.reaped) > 0 || !l.log.empty() || len(l.owed) > 0 || len(l.gone) > 0
+}
 
 // receive handles what was read from c.
 func (l *loop) receive(c *conn, chunk []byte) {
@@ -144,7 +148,11 @@ func (l *loop) served(c *conn) {
 	if r := recover(); r != nil {
 		l.panicked(c, r)
 	}
-	l.writeReplies()
+	if l.acknowledges(c) {
+		l.oweReplies()
+	} else {
+		l.writeReplies()
+	}
 	l.serving = nil
 	for qos, n := range l.published {
 		if n > 0 {
@@ -154,33 +162,15 @@ func (l *loop) served(c *conn) {
 	}
 }
 
-// writeReplies sends serving what its packets were answered with. A client that does not read
-// its replies is cut off when more of them wait than it may have waiting.
-func (l *loop) writeReplies() {
-	c, replies := l.serving, l.replies
-	if len(replies) == 0 {
-		return
-	}
-	l.replies = replies[:0]
-	if !c.live() {
-		return
-	}
-	if buffered := c.gc.OutboundBuffered(); buffered > 0 && buffered+len(replies) > l.server.config.ClientBufferBytes {
-		l.repliesOverflow.add(1)
-		l.close(c, errRepliesUnread)
-		return
-	}
-	l.write(c, replies)
-}
-
 // end closes c because of err, after the replies that its packets have earned.
 func (l *loop) end(c *conn, err error) {
 	if isProtocolError(err) {
 		l.protocolErrors.add(1)
 	}
-	if l.serving == c {
-		l.writeReplies()
+	if l.acknowledges(c) {
+		l.flush()
 	}
+	l.writeReplies()
 	l.close(c, err)
 }
 
@@ -227,7 +217,6 @@ func (l *loop) panicked(c *conn, r any) {
 }
 
 var (
-	errInternal      = errors.New("internal error")
-	errRepliesUnread = errors.New("replies not read")
-	errParkedInput   = errors.New("too much input before CONNACK")
+	errInternal    = errors.New("internal error")
+	errParkedInput = errors.New("too much input before CONNACK")
 )

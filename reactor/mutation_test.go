@@ -61,7 +61,8 @@ func TestMutatedPackets(t *testing.T) {
 		*mutationSeed, thrown.Load(), st.Accepted-2, st.ProtocolErrors, sent, before.heap>>10, after.heap>>10, before.goroutines, after.goroutines)
 	assert.Zero(t, st.Panics)
 	assert.Equal(t, 1, st.Subscriptions)
-	assert.Less(t, after.heap, before.heap+16<<20+uint64(st.RetainedBytes)*4)
+	const slack = 8 << 20 // logs, buffers and the route cache of the loops
+	assert.Less(t, after.heap, before.heap+slack)
 	assert.LessOrEqual(t, after.goroutines, before.goroutines+2)
 }
 
@@ -72,9 +73,10 @@ type size struct {
 
 func footprint() size {
 	runtime.GC()
+	runtime.GC() // what the first one found in pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return size{heap: m.HeapInuse, goroutines: runtime.NumGoroutine()}
+	return size{heap: m.HeapAlloc, goroutines: runtime.NumGoroutine()}
 }
 
 // packetsPerConnection is small: what follows the packet that ends a connection tests nothing.

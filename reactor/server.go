@@ -98,6 +98,7 @@ func (s *Server) Run() error {
 	err = gnet.Run(s, "tcp://"+s.address,
 		gnet.WithNumEventLoop(s.config.Loops),
 		gnet.WithReusePort(true), // a listener per loop: a loop accepts, refuses and serves by itself
+		gnet.WithReuseAddr(true), // or connections that are still closing keep the next broker off the port
 		gnet.WithSocketSendBuffer(sendBufferBytes),
 		gnet.WithTicker(true),
 		gnet.WithLogger(gnetLog{s.log}),
@@ -219,7 +220,7 @@ func (s *Server) Shutdown(ctx context.Context) (unsent int) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	_ = s.engine.Stop(ctx) // Run returns when the loops have; this waits for no more than ctx
+	go s.engine.Stop(ctx) // stops at once, but only looks every half second whether it did; Run knows sooner
 	return unsent
 }
 

@@ -1,0 +1,35 @@
+package conformance
+
+import (
+	"flag"
+	"testing"
+	"time"
+)
+
+var (
+	brokerFlag = flag.String("broker", "",
+		"address (host:port) of the broker to test; without it, Debian's mosquitto is started")
+	mosquittoFlag = flag.Bool("mosquitto", false,
+		"the broker at -broker is mosquitto: expect what it can do, and its deviations")
+	maxPacketBytesFlag = flag.Int("max-packet-bytes", 0,
+		"largest packet that the broker at -broker takes; 0 is unknown")
+	connectTimeoutFlag = flag.Duration("connect-timeout", 0,
+		"how long the broker at -broker waits for CONNECT; 0 is unknown")
+)
+
+// TestBroker runs the suite against the broker at -broker, or else against a mosquitto of its own.
+func TestBroker(t *testing.T) {
+	target := Target{Address: *brokerFlag, MaxPacketBytes: *maxPacketBytesFlag, ConnectTimeout: *connectTimeoutFlag}
+	if *brokerFlag == "" || *mosquittoFlag {
+		target.MaxQoS = 2
+		target.PersistentSessions = true
+		target.KeepAliveSlack = mosquittoKeepAliveSlack
+		target.Deviations = mosquittoDeviations
+	}
+	if *brokerFlag == "" {
+		target.Address = startMosquitto(t)
+	}
+	start := time.Now()
+	Run(t, target)
+	t.Logf("%d cases in %v", len(allCases()), time.Since(start).Round(time.Millisecond))
+}

@@ -1,0 +1,145 @@
+package conformance
+
+import "strconv"
+
+func retainedCases() []testCase {
+	return []testCase{
+		{
+			rule: "MQTT-3.3.1-5", name: "stored for a future subscriber",
+			also: []string{"MQTT-3.3.1-6", "MQTT-3.3.1-8", "MQTT-3.1.2-7"}, run: func(t *trial) {
+				m := publish{topic: t.topic("a/b"), payload: "kept", retain: true}
+				by := t.client()
+				t.retain(by, m)
+				by.send(disconnect)
+				by.expectClosed("DISCONNECT")
+				for _, filter := range []string{"a/b", "a/+", "+/b", "#", "a/b/#"} {
+					t.subscriber(t.topic(filter)).expectPublish(m)
+				}
+			}},
+		{rule: "MQTT-3.3.1-6", name: "the last of each matching topic and no other", run: func(t *trial) {
+			by := t.client()
+			var kept []publish
+			for i := range 30 {
+				m := publish{topic: t.topic("a/" + strconv.Itoa(i)), payload: strconv.Itoa(i), retain: true}
+				kept = append(kept, m)
+				t.retain(by, publish{topic: m.topic, payload: "old"}, m)
+			}
+			t.retain(by, publish{topic: t.topic("b/1"), payload: "other"}, publish{topic: t.topic("a"), payload: "above"},
+				publish{topic: t.topic("a/1/c"), payload: "below"})
+			c := t.subscriber(t.topic("a/+"))
+			c.expectPublishSet(kept...)
+			c.expectSilence(by)
+		}},
+		{rule: "MQTT-3.3.1-6", name: "as large as messages may be", run: func(t *trial) {
+			m := publish{topic: t.topic("a"), payload: pattern(65536), retain: true}
+			t.retain(t.client(), m)
+			t.subscriber(m.topic).expectPublish(m)
+		}},
+		{rule: "MQTT-3.3.1-6", name: "before what is published afterwards", run: func(t *trial) {
+			by := t.client()
+			m := publish{topic: t.topic("a"), payload: "kept", retain: true}
+			t.retain(by, m)
+			c := t.subscriber(m.topic)
+			by.publish(publish{topic: m.topic, payload: "live"})
+			c.expectPublish(m, publish{topic: m.topic, payload: "live"})
+		}},
+		{rule: "MQTT-3.3.1-7", name: "a QoS 0 message replaces", run: func(t *trial) {
+			by := t.client()
+			t.retain(by, publish{topic: t.topic("a"), payload: "first"}, publish{topic: t.topic("a"), payload: "second"})
+			c := t.subscriber(t.topic("a"))
+			c.expectPublish(publish{topic: t.topic("a"), payload: "second", retain: true})
+			c.expectSilence(by)
+		}},
+		{
+			rule: "section-3.3.1.3", name: "published at QoS 1 and 2",
+			also: []string{"MQTT-3.3.1-5", "MQTT-3.8.4-6"}, run: func(t *trial) {
+				by := t.client()
+				t.clearAtEnd(t.topic("1"))
+				t.clearAtEnd(t.topic("2"))
+				by.send(publish{topic: t.topic("1"), payload: "one", qos: 1, id: 1, retain: true}.packet())
+				by.expect("PUBACK", acknowledge(firstPuback, 1))
+				by.send(publish{topic: t.topic("2"), payload: "two", qos: 2, id: 2, retain: true}.packet())
+				by.expect("PUBREC", acknowledge(firstPubrec, 2))
+				by.send(acknowledge(firstPubrel, 2))
+				by.expect("PUBCOMP", acknowledge(firstPubcomp, 2))
+				t.subscriber(t.topic("+")).expectPublishSet(publish{topic: t.topic("1"), payload: "one", retain: true},
+					publish{topic: t.topic("2"), payload: "two", retain: true})
+			}},
+		{rule: "MQTT-3.3.1-9", name: "RETAIN 0 for an established subscription", run: func(t *trial) {
+			c := t.subscriber(t.topic("a"))
+			by := t.client()
+			t.retain(by, publish{topic: t.topic("a"), payload: "first"}, publish{topic: t.topic("a"), payload: "second"})
+			c.expectPublish(publish{topic: t.topic("a"), payload: "first"}, publish{topic: t.topic("a"), payload: "second"})
+			c.expectSilence(by)
+		}},
+		{rule: "MQTT-3.3.1-10", name: "an empty message clears", also: []string{"MQTT-3.3.1-11"}, run: func(t *trial) {
+			by := t.client()
+			t.retain(by, publish{topic: t.topic("a"), payload: "kept"})
+			c := t.subscriber(t.topic("a"))
+			c.expectPublish(publish{topic: t.topic("a"), payload: "kept", retain: true})
+			t.retain(by, publish{topic: t.topic("a")})
+			c.expectPublish(publish{topic: t.topic("a")})
+			t.subscriber(t.topic("a")).expectSilence(by)
+			t.subscriber(t.topic("#")).expectSilence(by)
+		}},
+		{rule: "MQTT-3.3.1-10", name: "an empty message at QoS 1 clears", run: func(t *trial) {
+			by := t.client()
+			t.retain(by, publish{topic: t.topic("a"), payload: "kept"})
+			by.send(publish{topic: t.topic("a"), qos: 1, id: 1, retain: true}.packet())
+			by.expect("PUBACK", acknowledge(firstPuback, 1))
+			t.subscriber(t.topic("a")).expectSilence(by)
+		}},
+		{rule: "MQTT-3.3.1-10", name: "clearing leaves the neighbours", run: func(t *trial) {
+			by := t.client()
+			above := publish{topic: t.topic("a"), payload: "above", retain: true}
+			below := publish{topic: t.topic("a/b/c"), payload: "below", retain: true}
+			t.retain(by, above, publish{topic: t.topic("a/b"), payload: "kept"}, below)
+			t.retain(by, publish{topic: t.topic("a/b")})
+			c := t.subscriber(t.topic("#"))
+			c.expectPublishSet(above, below)
+			c.expectSilence(by)
+		}},
+		{rule: "MQTT-3.3.1-11", name: "an empty message is not stored", run: func(t *trial) {
+			by := t.client()
+			t.retain(by, publish{topic: t.topic("a")})
+			t.subscriber(t.topic("a")).expectSilence(by)
+		}},
+		{rule: "MQTT-3.3.1-12", name: "without RETAIN nothing is stored", run: func(t *trial) {
+			by := t.client()
+			by.publish(publish{topic: t.topic("a"), payload: "passing"})
+			by.ping()
+			t.subscriber(t.topic("a")).expectSilence(by)
+		}},
+		{rule: "MQTT-3.3.1-12", name: "without RETAIN nothing is replaced or removed", run: func(t *trial) {
+			by := t.client()
+			m := publish{topic: t.topic("a"), payload: "kept", retain: true}
+			t.retain(by, m)
+			by.publish(publish{topic: m.topic, payload: "passing"}, publish{topic: m.topic})
+			by.ping()
+			t.subscriber(m.topic).expectPublish(m)
+		}},
+		{rule: "MQTT-3.1.2-7", name: "retained messages outlive a connection that broke", run: func(t *trial) {
+			m := publish{topic: t.topic("a"), payload: "kept", retain: true}
+			by := t.client()
+			t.retain(by, m)
+			by.drop()
+			t.subscriber(m.topic).expectPublish(m)
+		}},
+		{
+			rule: "section-4.7.2", name: "a leading wildcard does not find retained topics that begin with $",
+			also: []string{"MQTT-4.7.2-1"}, run: func(t *trial) {
+				by := t.client()
+				hidden := publish{topic: "$" + t.token + "/a", payload: "hidden", retain: true}
+				seen := publish{topic: t.topic("a"), payload: "seen", retain: true}
+				t.retain(by, hidden, seen)
+				c := t.client()
+				c.only = t.token
+				c.subscribe("#")
+				c.expectPublish(seen)
+				c.subscribe("+/a")
+				c.expectPublish(seen)
+				by.publish(publish{topic: t.topic("end")})
+				c.expectPublish(publish{topic: t.topic("end")})
+			}},
+	}
+}

@@ -1,0 +1,71 @@
+package reactor
+
+import (
+	"errors"
+
+	"mqttd/codec"
+)
+
+// Replies are the packets that answer a client's own: acknowledgements, SUBACK, PINGRESP. They
+// are collected in loop.replies while its input is handled and written in one go after that.
+//
+// Those that acknowledge a QoS 1 or 2 PUBLISH wait for the flush of the round: when the client
+// reads them, its message has been handed to every loop, so what is published afterwards by
+// anyone, on any loop, arrives later.
+
+// owed is a connection and the end of its replies in loop.debt.
+type owed struct {
+	conn *conn
+	to   int
+}
+
+// acknowledges reports whether the replies to c, which is being served, must wait for the flush.
+func (l *loop) acknowledges(c *conn) bool {
+	return c.owed || l.published[codec.QoS1]+l.published[codec.QoS2] > 0
+}
+
+// oweReplies keeps the replies of the connection being served for the flush. Until then all its
+// further replies are kept as well, for they must come in order [MQTT-4.6.0-2].
+func (l *loop) oweReplies() {
+	l.debt = append(l.debt, l.replies...)
+	l.replies = l.replies[:0]
+	l.serving.owed = true
+	l.owed = append(l.owed, owed{l.serving, len(l.debt)})
+}
+
+// payReplies writes the replies that waited for the flush.
+func (l *loop) payReplies() {
+	from := 0
+	for i := range l.owed {
+		c, to := l.owed[i].conn, l.owed[i].to
+		c.owed = false
+		l.reply(c, l.debt[from:to])
+		from = to
+	}
+	clear(l.owed)
+	l.owed, l.debt = l.owed[:0], l.debt[:0]
+}
+
+// writeReplies writes the replies of the connection being served.
+func (l *loop) writeReplies() {
+	if l.serving != nil && !l.serving.owed {
+		l.reply(l.serving, l.replies)
+		l.replies = l.replies[:0]
+	}
+}
+
+// reply writes replies to c. A client that does not read them is cut off when more of them wait
+// than may wait for one client.
+func (l *loop) reply(c *conn, replies []byte) {
+	if len(replies) == 0 || !c.live() {
+		return
+	}
+	if buffered := c.gc.OutboundBuffered(); buffered > 0 && buffered+len(replies) > l.server.config.ClientBufferBytes {
+		l.repliesOverflow.add(1)
+		l.close(c, errRepliesUnread)
+		return
+	}
+	l.write(c, replies)
+}
+
+var errRepliesUnread = errors.New("replies not read")
