@@ -1,0 +1,157 @@
+package bench
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fakeBroker fans out QoS 0 publishes, plainly, and misbehaves as told.
+type fakeBroker struct {
+	listener net.Listener
+	connack  byte // return codes
+	suback   byte
+	silent   bool // never answer
+
+	mu          sync.Mutex
+	conns       []net.Conn
+	subscribers []*fakeSubscriber // in order of SUBSCRIBE
+	published   int
+	deliveries  int
+	// deliver decides about one delivery; nil: send it. Called with mu held.
+	deliver func(b *fakeBroker, to *fakeSubscriber, frame []byte)
+	// onPublish is called with mu held, before the fan-out.
+	onPublish func(b *fakeBroker)
+}
+
+type fakeSubscriber struct {
+	conn       net.Conn
+	filter     string
+	deliveries int
+	kept       []byte // by a deliver function
+}
+
+func (s *fakeSubscriber) send(frames ...[]byte) {
+	for _, frame := range frames {
+		_, _ = s.conn.Write(frame)
+	}
+}
+
+// start listens on a port of its own and stops with the test.
+func (b *fakeBroker) start(t *testing.T) *fakeBroker {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	b.listener = listener
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			b.mu.Lock()
+			b.conns = append(b.conns, c)
+			b.mu.Unlock()
+			running.Go(func() { b.serve(c) })
+		}
+	})
+	t.Cleanup(func() {
+		b.die()
+		running.Wait()
+	})
+	return b
+}
+
+// die closes everything.
+func (b *fakeBroker) die() {
+	_ = b.listener.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closeConns()
+}
+
+func (b *fakeBroker) closeConns() {
+	for _, c := range b.conns {
+		_ = c.Close()
+	}
+}
+
+// config aims a short run at the broker.
+func (b *fakeBroker) config() Config {
+	c := DefaultConfig()
+	c.Port = b.listener.Addr().(*net.TCPAddr).Port
+	c.Publishers, c.Subscribers, c.Window = 4, 5, 40
+	c.Warmup, c.Duration = 50*time.Millisecond, 200*time.Millisecond
+	return c
+}
+
+func (b *fakeBroker) serve(c net.Conn) {
+	defer func() { _ = c.Close() }()
+	for {
+		first, body, err := readAnyPacket(c)
+		if err != nil || first == packetDisconnect {
+			return
+		}
+		if b.silent {
+			continue
+		}
+		switch first {
+		case packetConnect:
+			_, _ = c.Write([]byte{packetConnack, 2, 0, b.connack})
+		case packetSubscribe:
+			b.subscribe(c, body)
+		case packetPublish:
+			b.publish(body)
+		}
+	}
+}
+
+func (b *fakeBroker) subscribe(c net.Conn, body []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	filter := string(body[4 : len(body)-1])
+	b.subscribers = append(b.subscribers, &fakeSubscriber{conn: c, filter: filter})
+	_, _ = c.Write([]byte{packetSuback, 3, body[0], body[1], b.suback})
+}
+
+func (b *fakeBroker) publish(body []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	topic := string(body[2 : 2+int(body[0])<<8+int(body[1])])
+	frame := append(appendLength([]byte{packetPublish}, len(body)), body...)
+	b.published++
+	if b.onPublish != nil {
+		b.onPublish(b)
+	}
+	for _, s := range b.subscribers {
+		if !matches(s.filter, topic) {
+			continue
+		}
+		b.deliveries++
+		s.deliveries++
+		if b.deliver != nil {
+			b.deliver(b, s, frame)
+			continue
+		}
+		s.send(frame)
+	}
+}
+
+// samePublisher reports whether two frames of equal layout come from one publisher.
+func samePublisher(a, b []byte, payloadBytes int) bool {
+	at := len(a) - payloadBytes + headerPublisher
+	return len(a) == len(b) && [4]byte(a[at:]) == [4]byte(b[at:])
+}
+
+// absentPort returns a port on which nothing listens.
+func absentPort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port
+}

@@ -1,0 +1,74 @@
+package bench
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestDefaultConfigIsValid(t *testing.T) {
+	assert.NoError(t, DefaultConfig().Validate())
+}
+
+func TestConfigValidate(t *testing.T) {
+	tests := map[string]struct {
+		change func(c *Config)
+		fault  string // "": valid
+	}{
+		"no host":                          {func(c *Config) { c.Host = "" }, "host is empty"},
+		"port 0":                           {func(c *Config) { c.Port = 0 }, "port 0 "},
+		"port 65536":                       {func(c *Config) { c.Port = 65536 }, "port 65536 "},
+		"no publishers":                    {func(c *Config) { c.Publishers = 0 }, "publishers is 0"},
+		"no subscribers":                   {func(c *Config) { c.Subscribers = -1 }, "subscribers is -1"},
+		"more connections than ports":      {func(c *Config) { c.Subscribers = 60_000 }, "more than 60000 connections"},
+		"a payload without its header":     {func(c *Config) { c.PayloadBytes = 23 }, "payload of 23 bytes"},
+		"a payload of just its header":     {func(c *Config) { c.PayloadBytes = 24 }, ""},
+		"a payload too large":              {func(c *Config) { c.PayloadBytes = 1<<20 + 1 }, "payload of 1048577 bytes"},
+		"a rate below 0":                   {func(c *Config) { c.RatePerSecond = -1 }, "rate -1"},
+		"a rate that is no number":         {func(c *Config) { c.RatePerSecond = math.NaN() }, "rate NaN"},
+		"a window below one message each":  {func(c *Config) { c.Window = 49 }, "window of 49"},
+		"any window in an open loop":       {func(c *Config) { c.Window, c.RatePerSecond = 0, 10 }, ""},
+		"no duration":                      {func(c *Config) { c.Duration = 0 }, "duration 0s"},
+		"no warm-up":                       {func(c *Config) { c.Warmup = 0 }, ""},
+		"a warm-up below 0":                {func(c *Config) { c.Warmup = -time.Second }, "warmup -1s"},
+		"QoS 1":                            {func(c *Config) { c.QoS = 1 }, "qos 1 is not supported, only 0 is for now"},
+		"a process below 0":                {func(c *Config) { c.PID = -1 }, "pid -1"},
+		"no topic":                         {func(c *Config) { c.Topic = "" }, "topic is empty"},
+		"a topic with a wildcard":          {func(c *Config) { c.Topic = "a/+" }, "holds a wildcard"},
+		"a topic with a zero character":    {func(c *Config) { c.Topic = "a\x00" }, "not a legal MQTT string"},
+		"a filter that matches":            {func(c *Config) { c.Filter = "bench/#" }, ""},
+		"a filter with a misplaced #":      {func(c *Config) { c.Filter = "#/a" }, "misplaced wildcard"},
+		"a filter with a misplaced +":      {func(c *Config) { c.Filter = "a+/b" }, "misplaced wildcard"},
+		"a filter that matches nothing":    {func(c *Config) { c.Filter = "other" }, "50 of 50 publishers have no subscriber"},
+		"the same in an open loop":         {func(c *Config) { c.Filter, c.RatePerSecond = "other", 10 }, ""},
+		"fewer subscribers than topics":    {func(c *Config) { c.Topic, c.Subscribers = "b/%i", 49 }, "1 of 50 publishers have no subscriber"},
+		"as many subscribers as topics":    {func(c *Config) { c.Topic = "b/%i" }, ""},
+		"a name that is not an address":    {func(c *Config) { c.Host = "broker.example" }, ""},
+		"an IPv6 address":                  {func(c *Config) { c.Host = "::1" }, ""},
+		"a window for a million each, no!": {func(c *Config) { c.Window = 50_000_000 }, "window of 50000000"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := DefaultConfig()
+			test.change(&c)
+			err := c.Validate()
+			if test.fault == "" {
+				assert.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, ErrConfig)
+			assert.ErrorContains(t, err, test.fault)
+		})
+	}
+}
+
+func TestConfigValidateReportsEveryFaultInOneLine(t *testing.T) {
+	err := Config{QoS: 2, Filter: "a#"}.Validate()
+	for _, fault := range []string{"host", "port", "publishers", "subscribers", "payload", "duration", "qos", "topic", "filter"} {
+		assert.ErrorContains(t, err, fault)
+	}
+	assert.NotContains(t, err.Error(), "\n")
+}

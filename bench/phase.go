@@ -1,0 +1,160 @@
+package bench
+
+import (
+	"context"
+	"math"
+	"time"
+)
+
+const (
+	// sampleInterval is the time between two readings.
+	sampleInterval = time.Second
+	// stallAfter is how long a closed loop waits for a message before it is taken for lost, and how
+	// long the drain waits for another delivery.
+	stallAfter = time.Second
+	// checkInterval is how often stalls and the end of the drain are looked for.
+	checkInterval = 20 * time.Millisecond
+)
+
+// phase is a part of a run.
+type phase uint8
+
+const (
+	warmup phase = iota
+	measurement
+	drain
+	done
+)
+
+func (p phase) String() string { return [...]string{"warm-up", "measure", "drain", "done"}[p] }
+
+// turn does what is due by time alone.
+func (l *load) turn(ctx context.Context, now int64) error {
+	if ctx.Err() != nil && l.phase < drain {
+		l.interrupted = true
+		l.phaseEndNs = now
+	}
+	if now >= l.checkNs {
+		l.checkNs = now + checkInterval.Nanoseconds()
+		l.check(now)
+	}
+	for l.phase < done && now >= l.phaseEndNs {
+		if err := l.nextPhase(now); err != nil {
+			return err
+		}
+	}
+	if now < l.sampleNs || l.phase == done {
+		return nil
+	}
+	l.sampleNs += sampleInterval.Nanoseconds()
+	return l.hand(now)
+}
+
+// check finds messages that will not come any more.
+func (l *load) check(now int64) {
+	switch {
+	case l.phase == drain:
+		if l.drained() || now-l.activeNs >= stallAfter.Nanoseconds() {
+			l.phaseEndNs = now
+		}
+	case !l.config.Open():
+		l.moveOn(now)
+	}
+}
+
+func (l *load) drained() bool {
+	expected := uint64(0)
+	for i, p := range l.publishers {
+		if len(p.pending) > 0 {
+			return false
+		}
+		expected += p.flow.sent * uint64(l.fanouts[i])
+	}
+	return l.meter.now.delivered == expected
+}
+
+// moveOn gives up on the messages of publishers whose subscribers have fallen silent.
+func (l *load) moveOn(now int64) {
+	for i, p := range l.publishers {
+		f := p.flow
+		if len(p.pending) > 0 || f.outstanding() == 0 || now-f.activeNs < stallAfter.Nanoseconds() {
+			continue
+		}
+		f.giveUp()
+		l.stalls++
+		l.meter.moved = append(l.meter.moved, uint32(i))
+	}
+}
+
+// nextPhase hands over the last reading of this phase and begins the next.
+func (l *load) nextPhase(now int64) error {
+	if err := l.hand(now); err != nil {
+		return err
+	}
+	l.phase++
+	l.sampleNs = now + sampleInterval.Nanoseconds()
+	if l.interrupted && l.phase == measurement {
+		l.phase, l.meter.fromNs = drain, now // nothing is measured
+	}
+	switch l.phase {
+	case measurement:
+		l.meter.fromNs = now
+		l.phaseEndNs = now + l.config.Duration.Nanoseconds()
+	case drain:
+		l.meter.toNs = now
+		l.activeNs, l.phaseEndNs = now, math.MaxInt64
+		l.countUnsent(now)
+	case done:
+		l.takeBackUnwritten()
+	}
+	return nil
+}
+
+func (l *load) countUnsent(now int64) {
+	if !l.config.Open() {
+		return
+	}
+	issued := l.schedule.issued(now)
+	for i, p := range l.publishers {
+		l.unsent += l.schedule.due(i, issued) - p.flow.sent
+	}
+}
+
+// takeBackUnwritten corrects the count of messages sent by those that the broker did not read.
+func (l *load) takeBackUnwritten() {
+	for _, p := range l.publishers {
+		n := p.unwritten()
+		p.flow.sent -= n
+		l.meter.now.sent -= n
+		l.unsent += n
+	}
+}
+
+// hand passes a reading to the collector. It waits for the collector only at the end of a phase.
+func (l *load) hand(now int64) error {
+	if err := l.clocks.read(&l.meter.now); err != nil {
+		return err
+	}
+	r := reading{
+		phase:    l.phase,
+		elapsed:  time.Duration(now - l.startNs),
+		counters: l.meter.now,
+		missing:  l.meter.missing,
+		latency:  l.meter.latency,
+	}
+	if now >= l.phaseEndNs {
+		l.readings <- r
+	} else {
+		select {
+		case l.readings <- r:
+		default:
+			return nil // the collector is busy: this reading becomes part of the next
+		}
+	}
+	select {
+	case l.meter.latency = <-l.spare:
+	default:
+		l.meter.latency = newHistogram()
+	}
+	return nil
+}

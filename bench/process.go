@@ -1,0 +1,71 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/prometheus/procfs"
+)
+
+// process is the broker's, on this machine.
+type process struct {
+	pid  int
+	name string
+	proc procfs.Proc
+}
+
+func newProcess(pid int) (*process, error) {
+	proc, err := procfs.NewProc(pid)
+	if err != nil {
+		return nil, fmt.Errorf("bench: no process %d: %w", pid, err)
+	}
+	name, err := proc.Comm()
+	if err != nil {
+		return nil, fmt.Errorf("bench: process %d: %w", pid, err)
+	}
+	return &process{pid: pid, name: name, proc: proc}, nil
+}
+
+// residentBytes returns 0 when the process is gone: its CPU clock reports that.
+func (p *process) residentBytes() uint64 {
+	stat, err := p.proc.Stat()
+	if err != nil {
+		return 0
+	}
+	return uint64(stat.ResidentMemory())
+}
+
+var (
+	errRemote      = errors.New("the broker runs on another machine")
+	errNotListed   = errors.New("its listening socket is not in /proc/net/tcp")
+	errNotReadable = errors.New("no process that may be looked at holds its listening socket")
+)
+
+// findBroker returns the process that listens on the remote end of a connection. When several do,
+// as with a master and its workers, it is the one with the lowest process id.
+func findBroker(local, remote netAddr) (*process, error) {
+	if !remote.IP.IsLoopback() && !remote.IP.Equal(local.IP) {
+		return nil, errRemote
+	}
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return nil, err
+	}
+	sockets := listeners(remote)
+	if len(sockets) == 0 {
+		return nil, errNotListed
+	}
+	procs, err := fs.AllProcs()
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(procs, func(a, b procfs.Proc) int { return a.PID - b.PID })
+	for _, proc := range procs {
+		targets, _ := proc.FileDescriptorTargets() // another user's process cannot be looked at
+		if slices.ContainsFunc(targets, func(target string) bool { return slices.Contains(sockets, target) }) {
+			return newProcess(proc.PID)
+		}
+	}
+	return nil, errNotReadable
+}

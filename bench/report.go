@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// WriteTable writes the result as text for people.
+func (r Result) WriteTable(w io.Writer) error {
+	var t table
+	r.head(&t)
+	r.throughput(&t)
+	r.latency(&t)
+	r.deliveries(&t)
+	r.broker(&t)
+	r.generator(&t)
+	for i, warning := range r.Warnings {
+		if i == 0 {
+			t.line("")
+		}
+		t.line("WARNING: %s", warning)
+	}
+	_, err := io.WriteString(w, t.text.String())
+	return err
+}
+
+// table builds sections of rows: name, figure aligned to the right, unit.
+type table struct{ text strings.Builder }
+
+func (t *table) line(format string, args ...any) { fmt.Fprintf(&t.text, format+"\n", args...) }
+
+func (t *table) section(title string) { t.line("\n%s", title) }
+
+func (t *table) row(name, figure, unit string) {
+	t.line("%s", strings.TrimRight(fmt.Sprintf("  %-26s %16s  %s", name, figure, unit), " "))
+}
+
+func (r Result) head(t *table) {
+	c := r.Config
+	topic := "topic " + c.Topic
+	if c.Filter != "" {
+		topic += ", filter " + c.Filter
+	}
+	t.line("mqttbench %s", c.Address())
+	t.line("  %s, %s, %s", plural(c.Publishers, "publisher"), plural(c.Subscribers, "subscriber"), topic)
+	pace := "closed loop, window " + thousands(c.Window)
+	if c.Open() {
+		pace = "open loop, " + whole(c.RatePerSecond) + " messages/s"
+	}
+	t.line("  QoS %d, %d bytes of payload, %s", c.QoS, c.PayloadBytes, pace)
+	t.line("  %.1f s measured, after %.1f s of warm-up", r.Throughput.Seconds, c.Warmup.Seconds())
+	if r.Interrupted {
+		t.line("  INTERRUPTED: the figures cover what was measured until then")
+	}
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return thousands(n) + " " + noun + "s"
+}
+
+func (r Result) throughput(t *table) {
+	t.section("Throughput")
+	t.row("messages sent", whole(r.Throughput.MessagesPerSecond), "/s")
+	t.row("deliveries", whole(r.Throughput.DeliveriesPerSecond), "/s")
+	t.row("received", fmt.Sprintf("%.1f", r.Throughput.BytesPerSecond/1e6), "MB/s")
+}
+
+func (r Result) latency(t *table) {
+	if r.Config.Open() {
+		t.section("Latency, from the intended send time")
+	} else {
+		t.section("Latency")
+	}
+	if r.Latency.Count == 0 {
+		t.row("unknown", "-", "no message sent within the measurement arrived")
+		return
+	}
+	t.row("p50", milliseconds(r.Latency.P50Ns), "ms")
+	t.row("p99", milliseconds(r.Latency.P99Ns), "ms")
+	t.row("p99.9", milliseconds(r.Latency.P999Ns), "ms")
+	t.row("max", milliseconds(r.Latency.MaxNs), "ms")
+}
+
+func (r Result) deliveries(t *table) {
+	d := r.Deliveries
+	t.section("Deliveries, warm-up included")
+	t.row("messages sent", thousands(d.MessagesSent), "")
+	if d.MessagesUnsent > 0 {
+		t.row("messages not sent in time", thousands(d.MessagesUnsent), "")
+	}
+	t.row("expected", thousands(d.Expected), "")
+	t.row("received", thousands(d.Received), "")
+	t.row("lost", thousands(d.Lost), share(d.Lost, d.Expected))
+	t.row("duplicated", thousands(d.Duplicated), share(d.Duplicated, d.Expected))
+	t.row("out of order", thousands(d.OutOfOrder), share(d.OutOfOrder, d.Expected))
+	if w := d.Worst; w != nil {
+		t.row("worst: subscriber", fmt.Sprint(w.Subscriber), fmt.Sprintf("%s lost, %s duplicated, %s out of order",
+			thousands(w.Lost), thousands(w.Duplicated), thousands(w.OutOfOrder)))
+	}
+}
+
+// share returns a part in percent, or "" when there is none.
+func share(part, of uint64) string {
+	const percentMin = 0.0001
+	if part == 0 || of == 0 {
+		return ""
+	}
+	if percent := 100 * float64(part) / float64(of); percent >= percentMin {
+		return fmt.Sprintf("%.4f %%", percent)
+	}
+	return fmt.Sprintf("< %.4f %%", percentMin)
+}
+
+func (r Result) broker(t *table) {
+	if r.Broker == nil {
+		t.section("Broker: not measured, " + r.BrokerUnknown)
+		return
+	}
+	t.section(fmt.Sprintf("Broker: %s, process %d", r.Broker.Name, r.Broker.PID))
+	t.usage(*r.Broker)
+	t.row("resident memory", mebibytes(r.Broker.ResidentBytes), "MiB, at most "+mebibytes(r.Broker.ResidentBytesMax))
+}
+
+func (r Result) generator(t *table) {
+	t.section("Generator")
+	t.usage(r.Generator)
+}
+
+func (t *table) usage(u Usage) {
+	t.row("CPU", fmt.Sprintf("%.2f", u.CPUSeconds), fmt.Sprintf("s, %.1f %% of a core", u.CorePercent))
+	t.row("CPU per million deliveries", fmt.Sprintf("%.3f", u.CPUSecondsPerMillion), "s")
+}

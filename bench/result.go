@@ -1,0 +1,196 @@
+package bench
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Result is everything known about one run. Its JSON form is what mqttbench -json writes.
+type Result struct {
+	Version     string    `json:"version"`
+	Command     []string  `json:"command"`
+	StartedAt   time.Time `json:"started_at"`
+	Machine     Machine   `json:"machine"`
+	Config      Config    `json:"config"`
+	Interrupted bool      `json:"interrupted"` // before the measurement's time was over
+	Throughput  Rates     `json:"throughput"`
+	Latency     Latency   `json:"latency"`
+	Deliveries  Accounts  `json:"deliveries"`
+	Broker      *Usage    `json:"broker"` // nil when it was not measured, see BrokerUnknown
+	// BrokerUnknown says why Broker is nil.
+	BrokerUnknown string   `json:"broker_unknown,omitempty"`
+	Generator     Usage    `json:"generator"`
+	Saturated     bool     `json:"generator_saturated"` // the generator, not the broker, set the pace
+	Warnings      []string `json:"warnings"`
+	Samples       []Sample `json:"samples"`
+}
+
+// Rates describe the measurement.
+type Rates struct {
+	Seconds             float64 `json:"seconds"`
+	Messages            uint64  `json:"messages"`
+	Deliveries          uint64  `json:"deliveries"` // received within the measurement, no duplicates
+	BytesReceived       uint64  `json:"bytes_received"`
+	MessagesPerSecond   float64 `json:"messages_per_second"`
+	DeliveriesPerSecond float64 `json:"deliveries_per_second"`
+	BytesPerSecond      float64 `json:"bytes_per_second"`
+}
+
+// Latency describes every delivery of a message sent within the measurement, whenever it arrived.
+// In an open loop it counts from the intended send time.
+type Latency struct {
+	Count  int64   `json:"count"`
+	P50Ns  int64   `json:"p50_ns"`
+	P99Ns  int64   `json:"p99_ns"`
+	P999Ns int64   `json:"p99_9_ns"`
+	MaxNs  int64   `json:"max_ns"`
+	MeanNs float64 `json:"mean_ns"`
+}
+
+// Accounts cover every message sent in any phase.
+//
+//	Lost = Expected - (Received - Duplicated)
+type Accounts struct {
+	MessagesSent uint64 `json:"messages_sent"`
+	// MessagesUnsent had their turn in an open loop, or were begun, but the broker did not take them.
+	MessagesUnsent uint64 `json:"messages_unsent"`
+	Expected       uint64 `json:"expected"`
+	Received       uint64 `json:"received"` // duplicates included
+	Lost           uint64 `json:"lost"`
+	Duplicated     uint64 `json:"duplicated"`
+	OutOfOrder     uint64 `json:"out_of_order"` // arrived after a later message of the same publisher
+	// Unexpected are PUBLISH packets that this run did not send, or not to that subscriber.
+	Unexpected uint64 `json:"unexpected"`
+	// WindowTimeouts is how often a publisher's window moved on after 1 s without a delivery.
+	WindowTimeouts uint64 `json:"window_timeouts"`
+	// Worst is the subscriber with the most deliveries lost, duplicated or out of order; nil when
+	// there were none.
+	Worst *SubscriberAccount `json:"worst_subscriber"`
+}
+
+// SubscriberAccount is one subscriber's part of Accounts.
+type SubscriberAccount struct {
+	Subscriber int    `json:"subscriber"` // index, from 0
+	Expected   uint64 `json:"expected"`
+	Received   uint64 `json:"received"`
+	Lost       uint64 `json:"lost"`
+	Duplicated uint64 `json:"duplicated"`
+	OutOfOrder uint64 `json:"out_of_order"`
+}
+
+func (a SubscriberAccount) faults() uint64 { return a.Lost + a.Duplicated + a.OutOfOrder }
+
+// Usage is what a process cost during the measurement.
+type Usage struct {
+	PID        int     `json:"pid"`
+	Name       string  `json:"name"`
+	CPUSeconds float64 `json:"cpu_seconds"`
+	// CPUSecondsPerMillion is for a million deliveries.
+	CPUSecondsPerMillion float64 `json:"cpu_seconds_per_million_deliveries"`
+	CorePercent          float64 `json:"core_percent"` // 100: one core, all the time
+	// ThreadPercent is that of the busiest thread; known for the generator only.
+	ThreadPercent    float64 `json:"thread_percent,omitempty"`
+	ResidentBytes    uint64  `json:"resident_bytes"`     // at the end
+	ResidentBytesMax uint64  `json:"resident_bytes_max"` // of the samples, once a second
+}
+
+func newUsage(pid int, name string, cpu time.Duration, r Rates) Usage {
+	u := Usage{PID: pid, Name: name, CPUSeconds: seconds(cpu)}
+	if r.Seconds > 0 {
+		u.CorePercent = 100 * u.CPUSeconds / r.Seconds
+	}
+	if r.Deliveries > 0 {
+		u.CPUSecondsPerMillion = u.CPUSeconds / float64(r.Deliveries) * 1e6
+	}
+	return u
+}
+
+func newRates(begin, end reading) Rates {
+	r := Rates{
+		Seconds:       (end.elapsed - begin.elapsed).Seconds(),
+		Messages:      end.sent - begin.sent,
+		Deliveries:    end.delivered - begin.delivered,
+		BytesReceived: end.bytes - begin.bytes,
+	}
+	if r.Seconds > 0 {
+		r.MessagesPerSecond = float64(r.Messages) / r.Seconds
+		r.DeliveriesPerSecond = float64(r.Deliveries) / r.Seconds
+		r.BytesPerSecond = float64(r.BytesReceived) / r.Seconds
+	}
+	return r
+}
+
+func newLatency(h *hdrhistogram.Histogram) Latency {
+	return Latency{
+		Count:  h.TotalCount(),
+		P50Ns:  h.ValueAtQuantile(50),
+		P99Ns:  h.ValueAtQuantile(99),
+		P999Ns: h.ValueAtQuantile(99.9),
+		MaxNs:  h.Max(),
+		MeanNs: h.Mean(),
+	}
+}
+
+// newAccounts adds up what the flows sent and the subscribers received.
+func newAccounts(p plan, flows []*flow, subscribers []*subscriber) Accounts {
+	var total Accounts
+	sentTo := make([]uint64, p.stride) // by class
+	for _, f := range flows {
+		total.MessagesSent += f.sent
+		if f.class != classNone {
+			sentTo[f.class] += f.sent
+		}
+	}
+	for i, s := range subscribers {
+		a := SubscriberAccount{
+			Subscriber: i,
+			Expected:   sentTo[s.class],
+			Received:   s.account.received,
+			Lost:       sentTo[s.class] - s.account.unique(),
+			Duplicated: s.account.duplicated,
+			OutOfOrder: s.account.outOfOrder,
+		}
+		total.add(a)
+		total.Unexpected += s.account.unexpected
+	}
+	return total
+}
+
+func (t *Accounts) add(a SubscriberAccount) {
+	t.Expected += a.Expected
+	t.Received += a.Received
+	t.Lost += a.Lost
+	t.Duplicated += a.Duplicated
+	t.OutOfOrder += a.OutOfOrder
+	if a.faults() > 0 && (t.Worst == nil || a.faults() > t.Worst.faults()) {
+		t.Worst = &a
+	}
+}
+
+// Bounds of the warnings; chosen.
+const (
+	busyPercent       = 90
+	rateReachedFactor = 0.99
+)
+
+// judge fills in Saturated and Warnings from the rest.
+func (r *Result) judge() {
+	r.Warnings = []string{}
+	warn := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
+
+	r.Saturated = r.Generator.ThreadPercent > busyPercent && (r.Broker == nil || r.Broker.CorePercent < busyPercent)
+	if r.Saturated {
+		warn("the generator was saturated (its thread was %.0f %% busy): the broker may be faster than this", r.Generator.ThreadPercent)
+	}
+	if rate := r.Config.RatePerSecond; r.Config.Open() && r.Throughput.MessagesPerSecond < rateReachedFactor*rate {
+		warn("the rate was not reached: %.0f of %.0f messages/s", r.Throughput.MessagesPerSecond, rate)
+	}
+	if n := r.Deliveries.WindowTimeouts; n > 0 {
+		warn("a publisher's window moved on %s times after 1 s without a delivery", thousands(n))
+	}
+	if n := r.Deliveries.Unexpected; n > 0 {
+		warn("subscribers received %s PUBLISH packets that this run did not send them", thousands(n))
+	}
+}

@@ -1,0 +1,360 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestRunAgainstAFaithfulBroker(t *testing.T) {
+	t.Parallel()
+	b := new(fakeBroker).start(t)
+	var samples []Sample
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c := b.config()
+	c.Duration = time.Hour
+	c.OnSample = func(s Sample) {
+		samples = append(samples, s)
+		if s.Phase == "measure" && s.Deliveries > 0 {
+			cancel() // enough
+		}
+	}
+	r, err := Run(ctx, c)
+	require.NoError(t, err)
+
+	d := r.Deliveries
+	assert.EqualValues(t, b.published, d.MessagesSent)
+	assert.Equal(t, d.MessagesSent*5, d.Expected)
+	assert.Equal(t, Accounts{MessagesSent: d.MessagesSent, Expected: d.Expected, Received: d.Expected}, d)
+	assert.Positive(t, r.Throughput.Deliveries)
+	assert.Less(t, r.Throughput.Messages, d.MessagesSent, "the warm-up is not measured")
+	assert.Positive(t, r.Latency.P50Ns)
+	assert.LessOrEqual(t, r.Latency.P50Ns, r.Latency.P99Ns)
+	assert.LessOrEqual(t, r.Latency.P99Ns, r.Latency.P999Ns)
+	assert.LessOrEqual(t, r.Latency.P999Ns, r.Latency.MaxNs)
+	assert.EqualValues(t, r.Throughput.Messages*5, r.Latency.Count, "every message sent in the measurement")
+	assert.Equal(t, samples, r.Samples)
+	assert.True(t, r.Interrupted)
+
+	require.NotNil(t, r.Broker, "the fake broker is this process")
+	assert.Equal(t, os.Getpid(), r.Broker.PID)
+	assert.Positive(t, r.Broker.CPUSeconds)
+	assert.Positive(t, r.Broker.ResidentBytes)
+	assert.Positive(t, r.Generator.CPUSecondsPerMillion)
+}
+
+func TestRunReportsExactlyWhatTheBrokerDidWrong(t *testing.T) {
+	t.Parallel()
+	dropped := uint64(0)
+	tests := map[string]struct {
+		deliver func(b *fakeBroker, to *fakeSubscriber, frame []byte)
+		want    func() Accounts
+	}{
+		"every thousandth delivery dropped": {
+			func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
+				if b.deliveries%1000 == 0 {
+					dropped++
+					return
+				}
+				to.send(frame)
+			},
+			func() Accounts { return Accounts{Lost: dropped} },
+		},
+		"one delivery duplicated": {
+			func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
+				to.send(frame)
+				if b.deliveries == 77 {
+					to.send(frame)
+				}
+			},
+			func() Accounts { return Accounts{Duplicated: 1} },
+		},
+		"two deliveries of one publisher swapped": {
+			func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
+				switch {
+				case b.deliveries == 99:
+					to.kept = frame
+				case to.kept != nil && samePublisher(to.kept, frame, 64):
+					to.send(frame, to.kept)
+					to.kept = nil
+				default:
+					to.send(frame)
+				}
+			},
+			func() Accounts { return Accounts{OutOfOrder: 1} },
+		},
+		"a message that nobody published here": {
+			func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
+				if b.deliveries == 50 {
+					to.send(appendPublish(nil, "bench/fanout", 64), appendPublish(nil, "x", 100_000), appendPublish(nil, "", 0))
+				}
+				to.send(frame)
+			},
+			func() Accounts { return Accounts{Unexpected: 3} },
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			b := (&fakeBroker{deliver: test.deliver, onPublish: func(b *fakeBroker) {
+				if b.deliveries > 2500 {
+					cancel()
+				}
+			}}).start(t)
+			c := b.config()
+			c.Duration = time.Hour
+			r, err := Run(ctx, c)
+			require.NoError(t, err)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			want, got := test.want(), r.Deliveries
+			assert.Equal(t, want.Lost, got.Lost, "lost")
+			assert.Equal(t, want.Duplicated, got.Duplicated, "duplicated")
+			assert.Equal(t, want.OutOfOrder, got.OutOfOrder, "out of order")
+			assert.Equal(t, want.Unexpected, got.Unexpected, "unexpected")
+			assert.EqualValues(t, b.published, got.MessagesSent)
+			assert.EqualValues(t, b.deliveries, got.Expected)
+			assert.Equal(t, got.Expected-got.Lost+got.Duplicated, got.Received)
+			if want.Lost+want.Duplicated+want.OutOfOrder == 0 {
+				assert.Nil(t, got.Worst)
+				return
+			}
+			require.NotNil(t, got.Worst)
+			assert.Positive(t, got.Worst.faults())
+			assert.GreaterOrEqual(t, got.Lost+got.Duplicated+got.OutOfOrder, got.Worst.faults())
+		})
+	}
+}
+
+func TestRunNamesTheWorstSubscriber(t *testing.T) {
+	t.Parallel()
+	b := (&fakeBroker{deliver: func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
+		if to != b.subscribers[0] || to.deliveries > 7 {
+			to.send(frame)
+		}
+	}}).start(t)
+	c := b.config()
+	c.Warmup, c.Duration = 0, 500*time.Millisecond
+	r, err := Run(t.Context(), c)
+	require.NoError(t, err)
+	require.NotNil(t, r.Deliveries.Worst)
+	assert.EqualValues(t, 7, r.Deliveries.Lost)
+	assert.EqualValues(t, 7, r.Deliveries.Worst.Lost)
+	assert.Equal(t, r.Deliveries.MessagesSent, r.Deliveries.Worst.Expected)
+}
+
+// The broker swallows the whole window: without a timeout nothing would ever be sent again.
+func TestWindowMovesOnWhenEverythingIsLost(t *testing.T) {
+	t.Parallel()
+	const swallowed = 2 * 3 * 4 // two windows of three subscribers
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b := (&fakeBroker{deliver: func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
+		if b.deliveries <= swallowed {
+			return
+		}
+		to.send(frame)
+		if b.deliveries > swallowed+100 {
+			cancel()
+		}
+	}}).start(t)
+	c := b.config()
+	c.Publishers, c.Subscribers, c.Window, c.Duration = 4, 3, 4, time.Hour
+	r, err := Run(ctx, c)
+	require.NoError(t, err)
+	assert.True(t, r.Interrupted)
+	assert.EqualValues(t, swallowed, r.Deliveries.Lost)
+	assert.Zero(t, r.Deliveries.OutOfOrder)
+	assert.GreaterOrEqual(t, r.Deliveries.WindowTimeouts, uint64(8))
+	assert.NotEmpty(t, r.Warnings)
+}
+
+func TestRunOpenLoop(t *testing.T) {
+	t.Parallel()
+	b := new(fakeBroker).start(t)
+	c := b.config()
+	c.RatePerSecond = 1000
+	r, err := Run(t.Context(), c)
+	require.NoError(t, err)
+	d := r.Deliveries
+	assert.Equal(t, d.Expected, d.Received)
+	assert.Zero(t, d.Lost+d.Duplicated+d.OutOfOrder+d.Unexpected)
+	elapsed := 0.0 // of sending
+	for _, s := range r.Samples {
+		if s.Phase != "drain" {
+			elapsed = s.ElapsedSeconds
+		}
+	}
+	assert.InDelta(t, 1000*elapsed, d.MessagesSent+d.MessagesUnsent, 2, "the schedule, not the broker, decides")
+	assert.InDelta(t, r.Throughput.Seconds*1000*5, r.Latency.Count, 10+float64(d.MessagesUnsent)*5)
+}
+
+// A broker that stops reading for a while must show up in the latency of every message that had to
+// wait, also of those that could not be sent in time.
+func TestOpenLoopCountsFromTheIntendedTime(t *testing.T) {
+	t.Parallel()
+	const pause = 300 * time.Millisecond
+	b := (&fakeBroker{onPublish: func(b *fakeBroker) {
+		if b.published == 100 {
+			time.Sleep(pause)
+		}
+	}}).start(t)
+	c := b.config()
+	c.RatePerSecond, c.Warmup, c.Duration = 1000, 0, time.Second
+	r, err := Run(t.Context(), c)
+	require.NoError(t, err)
+	assert.Zero(t, r.Deliveries.Lost)
+	assert.GreaterOrEqual(t, r.Latency.MaxNs, pause.Nanoseconds())
+	assert.GreaterOrEqual(t, r.Latency.P99Ns, pause.Nanoseconds()/2)
+}
+
+func TestRunWithTopicsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	b := new(fakeBroker).start(t)
+	c := b.config()
+	c.Topic, c.Publishers, c.Subscribers = "bench/%i", 3, 7
+	r, err := Run(t.Context(), c)
+	require.NoError(t, err)
+	assert.EqualValues(t, b.deliveries, r.Deliveries.Expected)
+	assert.Equal(t, r.Deliveries.Expected, r.Deliveries.Received)
+	assert.Zero(t, r.Deliveries.Lost+r.Deliveries.Unexpected)
+	filters := map[string]int{}
+	for _, s := range b.subscribers {
+		filters[s.filter]++
+	}
+	assert.Equal(t, map[string]int{"bench/0": 3, "bench/1": 2, "bench/2": 2}, filters)
+}
+
+func TestRunFanInWithAWildcard(t *testing.T) {
+	t.Parallel()
+	b := new(fakeBroker).start(t)
+	c := b.config()
+	c.Topic, c.Filter, c.Publishers, c.Subscribers = "bench/%i", "bench/#", 12, 1
+	r, err := Run(t.Context(), c)
+	require.NoError(t, err)
+	assert.Equal(t, r.Deliveries.MessagesSent, r.Deliveries.Received)
+	assert.Zero(t, r.Deliveries.Lost+r.Deliveries.Unexpected)
+}
+
+func TestRunFailsClearly(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		broker *fakeBroker
+		want   error
+		text   string
+	}{
+		"the broker refuses the connection":   {&fakeBroker{connack: 5}, ErrConnect, "CONNACK return code 5: not authorized"},
+		"the broker refuses the subscription": {&fakeBroker{suback: 0x80}, ErrConnect, "SUBACK return code 0x80"},
+		"the broker never answers":            {&fakeBroker{silent: true}, ErrConnect, "no answer within 10s"},
+		"the broker dies in the middle": {
+			&fakeBroker{onPublish: func(b *fakeBroker) {
+				if b.published == 500 {
+					b.closeConns()
+				}
+			}}, ErrConnectionLost, " at 127.0.0.1:",
+		},
+		"the broker sends what it may not": {
+			&fakeBroker{deliver: func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
+				to.send([]byte{0xD0, 0}) // PINGRESP
+			}}, ErrConnectionLost, "malformed packet: packet 0xd0",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := test.broker.start(t)
+			c := b.config()
+			c.Duration = time.Minute
+			_, err := Run(t.Context(), c)
+			require.ErrorIs(t, err, test.want)
+			assert.ErrorContains(t, err, test.text)
+			assert.ErrorContains(t, err, b.listener.Addr().String())
+			assert.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestRunWithoutABroker(t *testing.T) {
+	t.Parallel()
+	c := DefaultConfig()
+	c.Port = absentPort(t)
+	_, err := Run(t.Context(), c)
+	require.ErrorIs(t, err, ErrConnect)
+	assert.EqualError(t, err, "bench: cannot connect to the broker at 127.0.0.1:"+strconv.Itoa(c.Port)+": connection refused, nothing listens there")
+}
+
+func TestRunWithAnUnknownProcess(t *testing.T) {
+	t.Parallel()
+	b := new(fakeBroker).start(t)
+	c := b.config()
+	c.PID = pidAbsent
+	_, err := Run(t.Context(), c)
+	assert.ErrorContains(t, err, "no process 4194304")
+}
+
+func TestRunInterruptedBeforeTheMeasurement(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b := (&fakeBroker{onPublish: func(b *fakeBroker) {
+		if b.published == 100 {
+			cancel()
+		}
+	}}).start(t)
+	c := b.config()
+	c.Warmup = time.Hour
+	r, err := Run(ctx, c)
+	require.NoError(t, err)
+	assert.True(t, r.Interrupted)
+	assert.Zero(t, r.Throughput)
+	assert.Zero(t, r.Latency.Count)
+	assert.GreaterOrEqual(t, r.Deliveries.MessagesSent, uint64(100))
+	assert.Zero(t, r.Deliveries.Lost)
+
+	_, err = Run(ctx, c)
+	assert.ErrorIs(t, err, context.Canceled)
+}
+
+func TestResultAsJSON(t *testing.T) {
+	t.Parallel()
+	b := new(fakeBroker).start(t)
+	c := b.config()
+	c.Command = []string{"mqttbench", "-json"}
+	r, err := Run(t.Context(), c)
+	require.NoError(t, err)
+	text, err := json.Marshal(r)
+	require.NoError(t, err)
+	var fields map[string]any
+	require.NoError(t, json.Unmarshal(text, &fields))
+
+	assert.Equal(t, []any{"mqttbench", "-json"}, fields["command"])
+	assert.Equal(t, []any{}, fields["warnings"])
+	assert.Equal(t, false, fields["interrupted"])
+	assert.Equal(t, false, fields["generator_saturated"])
+	for object, names := range map[string][]string{
+		"machine":    {"kernel", "arch", "cpus", "cpu_model", "memory_bytes", "go_version"},
+		"config":     {"host", "port", "publishers", "window", "duration_seconds", "warmup_seconds", "payload_bytes"},
+		"throughput": {"seconds", "messages_per_second", "deliveries_per_second"},
+		"latency":    {"count", "p50_ns", "p99_ns", "p99_9_ns", "max_ns"},
+		"deliveries": {"messages_sent", "expected", "received", "lost", "duplicated", "out_of_order", "worst_subscriber"},
+		"broker":     {"pid", "name", "cpu_seconds", "cpu_seconds_per_million_deliveries", "core_percent", "resident_bytes"},
+		"generator":  {"cpu_seconds", "thread_percent"},
+	} {
+		for _, name := range names {
+			assert.Contains(t, fields[object], name, object)
+		}
+	}
+	samples := fields["samples"].([]any)
+	require.NotEmpty(t, samples)
+	assert.Contains(t, samples[0], "broker_cpu_seconds")
+	assert.InDelta(t, 0.2, fields["config"].(map[string]any)["duration_seconds"], 1e-9)
+}

@@ -1,0 +1,125 @@
+package bench
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// First bytes of the packets that a QoS 0 client needs: type and flags.
+const (
+	packetConnect    = 0x10
+	packetConnack    = 0x20
+	packetPublish    = 0x30
+	packetSubscribe  = 0x82
+	packetSuback     = 0x90
+	packetDisconnect = 0xE0
+)
+
+// PayloadBytesMin is the size of the header that every payload begins with, all little endian:
+//
+//	0       4           8            16               24
+//	+-------+-----------+------------+----------------+----------
+//	| tag   | publisher | sequence   | send time, ns  | filler
+//	+-------+-----------+------------+----------------+----------
+//
+// The tag differs from run to run, so that a message of another run is not taken for one of ours.
+// The send time is monotonic: in a closed loop the time of the write, in an open loop the
+// intended time.
+const PayloadBytesMin = 24
+
+const (
+	headerPublisher = 4
+	headerSequence  = 8
+	headerTime      = 16
+)
+
+var errMalformed = errors.New("malformed packet")
+
+// appendConnect appends a 3.1.1 CONNECT: Clean Session, Keep Alive 0 (off).
+func appendConnect(dst []byte, clientID string) []byte {
+	dst = append(dst, packetConnect)
+	dst = appendLength(dst, 10+2+len(clientID))
+	dst = append(dst, 0, 4, 'M', 'Q', 'T', 'T', 4, 0x02, 0, 0)
+	return appendString(dst, clientID)
+}
+
+// appendSubscribe appends a SUBSCRIBE for one filter at QoS 0, Packet Identifier 1.
+func appendSubscribe(dst []byte, filter string) []byte {
+	dst = append(dst, packetSubscribe)
+	dst = appendLength(dst, 2+2+len(filter)+1)
+	dst = append(dst, 0, 1)
+	dst = appendString(dst, filter)
+	return append(dst, 0)
+}
+
+// appendPublish appends a QoS 0 PUBLISH with a payload of zeros.
+func appendPublish(dst []byte, topic string, payloadBytes int) []byte {
+	dst = append(dst, packetPublish)
+	dst = appendLength(dst, 2+len(topic)+payloadBytes)
+	dst = appendString(dst, topic)
+	return append(dst, make([]byte, payloadBytes)...)
+}
+
+func appendDisconnect(dst []byte) []byte { return append(dst, packetDisconnect, 0) }
+
+func appendLength(dst []byte, n int) []byte {
+	for n >= 0x80 {
+		dst = append(dst, byte(n)|0x80)
+		n >>= 7
+	}
+	return append(dst, byte(n))
+}
+
+func appendString(dst []byte, s string) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(s)))
+	return append(dst, s...)
+}
+
+// parseLength reads the Remaining Length that follows a packet's first byte. headerBytes counts
+// both; it is 0 when b ends too early.
+func parseLength(b []byte) (headerBytes, remaining int, err error) {
+	for i := 1; i < len(b); i++ {
+		remaining |= int(b[i]&0x7F) << (7 * (i - 1))
+		if b[i] < 0x80 {
+			return i + 1, remaining, nil
+		}
+		if i == 4 {
+			return 0, 0, fmt.Errorf("%w: Remaining Length of more than four bytes", errMalformed)
+		}
+	}
+	return 0, 0, nil
+}
+
+// parseConnack returns the reason why the broker refused the connection, or nil.
+func parseConnack(body []byte) error {
+	if len(body) != 2 {
+		return fmt.Errorf("%w: CONNACK of %d bytes", errMalformed, len(body))
+	}
+	if code := body[1]; code != 0 {
+		return fmt.Errorf("CONNACK return code %d: %s", code, connackText(code))
+	}
+	return nil
+}
+
+func connackText(code byte) string {
+	texts := [...]string{
+		"accepted", "unacceptable protocol version", "identifier rejected",
+		"server unavailable", "bad user name or password", "not authorized",
+	}
+	if int(code) < len(texts) {
+		return texts[code]
+	}
+	return "unknown"
+}
+
+// parseSuback returns the reason why the broker refused the subscription, or nil.
+func parseSuback(body []byte) error {
+	if len(body) != 3 {
+		return fmt.Errorf("%w: SUBACK of %d bytes for one filter", errMalformed, len(body))
+	}
+	if body[2] != 0 {
+		return fmt.Errorf("SUBACK return code 0x%02x, 0x00 expected", body[2])
+	}
+	return nil
+}
