@@ -1,0 +1,109 @@
+package main_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// brokerVariable names the environment variable with the address of a broker to aim at.
+const brokerVariable = "MQTTD_TEST_BROKER"
+
+// brokerProgram is the path of the built broker; immutable once the tests run.
+var brokerProgram string
+
+// runWithBroker builds the broker and runs the tests.
+func runWithBroker(m *testing.M) int {
+	if os.Getenv(brokerVariable) != "" {
+		return m.Run()
+	}
+	folder, err := os.MkdirTemp("", "mqttd")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(folder)
+	brokerProgram = filepath.Join(folder, "mqttd")
+	if output, err := exec.Command("go", buildArguments(brokerProgram)...).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, output)
+		return 1
+	}
+	return m.Run()
+}
+
+// buildArguments asks for a broker with the race detector when the test has it; a broker that saw
+// a race exits with 66, which fails its test.
+func buildArguments(program string) []string {
+	arguments := []string{"build", "-o", program}
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		arguments = append(arguments, "-race")
+	}
+	return append(arguments, ".")
+}
+
+// broker is the broker that a test talks to.
+type broker struct {
+	host, port string
+	*process   // nil when the broker was there before the test
+}
+
+// startBroker returns a broker that listens. It is stopped, and must stop cleanly, when the test
+// ends.
+func startBroker(t *testing.T) *broker {
+	t.Helper()
+	if address := os.Getenv(brokerVariable); address != "" {
+		host, port, err := net.SplitHostPort(address)
+		require.NoError(t, err, brokerVariable)
+		return &broker{host: host, port: port}
+	}
+	return startBrokerAt(t, freePort(t))
+}
+
+func startBrokerAt(t *testing.T, port string) *broker {
+	t.Helper()
+	b := &broker{host: "127.0.0.1", port: port}
+	b.process = startProcess(t, nil, brokerProgram, "-host", b.host, "-port", b.port, "-log-level", "debug")
+	t.Cleanup(func() { b.stop(t) })
+	b.awaitListening(t)
+	return b
+}
+
+func (b *broker) awaitListening(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", net.JoinHostPort(b.host, b.port))
+		if err != nil {
+			return b.hasExited()
+		}
+		return conn.Close() == nil
+	}, patience, 10*time.Millisecond, "the broker does not listen on port %s", b.port)
+	require.False(t, b.hasExited(), "the broker ended at once: is port %s taken?", b.port)
+}
+
+// stop asks the broker to end and checks that it does so with exit code 0.
+func (b *broker) stop(t *testing.T) {
+	t.Helper()
+	b.terminate(t)
+	if code := b.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("the broker ended with exit code %d", code)
+	}
+}
+
+// freePort returns a TCP port on which nobody listened a moment ago.
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	require.NoError(t, err)
+	return port
+}
