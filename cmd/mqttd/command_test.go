@@ -1,0 +1,186 @@
+package main_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// run runs the broker's program to its end.
+func run(t *testing.T, arguments ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	requireOwnBroker(t)
+	cmd := exec.Command(brokerProgram, arguments...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	_ = cmd.Run() // the exit code tells
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+func requireOwnBroker(t *testing.T) {
+	t.Helper()
+	if brokerProgram == "" {
+		t.Skipf("%s is set: this is about our own program", brokerVariable)
+	}
+}
+
+func TestWrongUsageExits2(t *testing.T) {
+	stdout, stderr, code := run(t, "-port", "99999")
+	assert.Equal(t, 2, code)
+	assert.Empty(t, stdout)
+	assert.Equal(t, "mqttd: port 99999: want 0 to 65535 (mqttd -h lists the flags)\n", stderr)
+}
+
+func TestHelpAndVersionExit0(t *testing.T) {
+	stdout, stderr, code := run(t, "-h")
+	assert.Equal(t, 0, code)
+	assert.Contains(t, stdout, "Usage: mqttd [flags]")
+	assert.Empty(t, stderr)
+	stdout, _, code = run(t, "-version")
+	assert.Equal(t, 0, code)
+	assert.True(t, strings.HasPrefix(stdout, "mqttd "))
+}
+
+// The port is held by something else, then by another mqttd, which alone would let a second
+// broker share it.
+func TestPortInUseExits75(t *testing.T) {
+	requireOwnBroker(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	require.NoError(t, err)
+	expectInUse(t, port)
+	require.NoError(t, listener.Close())
+	startBrokerAt(t, port)
+	expectInUse(t, port)
+}
+
+func expectInUse(t *testing.T, port string) {
+	t.Helper()
+	_, stderr, code := run(t, "-host", "127.0.0.1", "-port", port)
+	assert.Equal(t, 75, code)
+	assert.Contains(t, stderr, "port "+port+" is in use")
+}
+
+func TestHostThatIsNotOursExits1(t *testing.T) {
+	_, stderr, code := run(t, "-host", "192.0.2.1", "-port", "0")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "cannot assign requested address")
+}
+
+func TestStartLinesAndInterrupt(t *testing.T) {
+	requireOwnBroker(t)
+	cmd := exec.Command(brokerProgram, "-host", "127.0.0.1", "-port", "0", "-loops", "2")
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	first := make([]byte, 4096)
+	n, err := stderr.Read(first)
+	require.NoError(t, err)
+	for _, want := range []string{`"listener":"127.0.0.1:`, `"loops":2`, `"max_clients":10000`, `"msg":"mqttd listens`} {
+		assert.Contains(t, string(first[:n]), want, "JSON when it is not a terminal")
+	}
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	var rest bytes.Buffer
+	_, _ = rest.ReadFrom(stderr)
+	require.NoError(t, cmd.Wait(), "exit code 0")
+	assert.Contains(t, rest.String(), `"msg":"stopped"`)
+}
+
+// A reader that does not read keeps the stop waiting; a second signal ends that.
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	b := startBroker(t)
+	requireOwnBroker(t)
+	stalled := dialRaw(t, b)
+	raw(t, stalled, "\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01s") // CONNECT
+	raw(t, stalled, "\x82\x06\x00\x01\x00\x01a\x00")                 // SUBSCRIBE a
+	publisher := dialRaw(t, b)
+	raw(t, publisher, "\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01p")
+	_, err := stalled.Read(make([]byte, 9)) // CONNACK and perhaps SUBACK
+	require.NoError(t, err)
+	for range 200 {
+		raw(t, publisher, "\x30\x83\x80\x04\x00\x01a"+strings.Repeat("x", 65536))
+	}
+	raw(t, publisher, "\xc0\x00") // PINGREQ: its answer comes after all the rest was handled
+	_, err = publisher.Read(make([]byte, 4))
+	require.NoError(t, err)
+	_, err = publisher.Read(make([]byte, 2))
+	require.NoError(t, err)
+
+	require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
+	time.Sleep(300 * time.Millisecond) // the first signal must be seen as the first
+	require.False(t, b.hasExited(), "it waits for the reader")
+	begun := time.Now()
+	require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
+	await(t, b.exited, "the broker to end")
+	assert.Less(t, time.Since(begun), 2*time.Second, "no drain")
+	assert.Equal(t, 1, b.cmd.ProcessState.ExitCode())
+	b.allowed = 1
+}
+
+func dialRaw(t *testing.T, b *broker) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", net.JoinHostPort(b.host, b.port))
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func raw(t *testing.T, c net.Conn, packet string) {
+	t.Helper()
+	_, err := c.Write([]byte(packet))
+	require.NoError(t, err)
+}
+
+// The broker has fewer descriptors than clients want: it takes what fits, turns the rest away,
+// and has room again when some leave.
+func TestOutOfDescriptors(t *testing.T) {
+	requireOwnBroker(t)
+	port := freePort(t)
+	b := &broker{host: "127.0.0.1", port: port}
+	b.process = startProcess(t, nil, "prlimit", "--nofile=200", brokerProgram, "-host", b.host, "-port", port, "-loops", "2")
+	t.Cleanup(func() { b.stop(t) })
+	b.awaitListening(t)
+	var held []net.Conn
+	for i := range 400 {
+		c, err := net.Dial("tcp", net.JoinHostPort(b.host, port))
+		if err != nil {
+			continue
+		}
+		held = append(held, c)
+		_, _ = fmt.Fprintf(c, "\x10\x0f\x00\x04MQTT\x04\x02\x00\x00\x00\x03%03d", i)
+	}
+	accepted := 0
+	answer := make([]byte, 4)
+	for _, c := range held {
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))
+		if _, err := c.Read(answer); err == nil && string(answer) == "\x20\x02\x00\x00" {
+			accepted++
+		}
+	}
+	assert.Greater(t, accepted, 80)
+	assert.Less(t, accepted, 200)
+	require.False(t, b.hasExited())
+	for _, c := range held {
+		c.Close()
+	}
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", net.JoinHostPort(b.host, port))
+		if err != nil {
+			return false
+		}
+		defer c.Close()
+		_, _ = c.Write([]byte("\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01z"))
+		_, err = c.Read(answer)
+		return err == nil && string(answer) == "\x20\x02\x00\x00"
+	}, patience, 10*time.Millisecond, "room again")
+}

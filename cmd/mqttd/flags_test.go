@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"mqttd/reactor"
+)
+
+func TestFlagsSetTheConfiguration(t *testing.T) {
+	o, err := parseFlags([]string{"-port", "1884", "-host", "127.0.0.1", "-loops", "3", "-max-clients", "50",
+		"-max-packet-size", "2000", "-client-buffer", "3000", "-connect-timeout", "4s",
+		"-log-level", "debug", "-log-format", "json"}, nil)
+	require.NoError(t, err)
+	want := reactor.DefaultConfig()
+	want.Port, want.Host, want.Loops, want.MaxClients = 1884, "127.0.0.1", 3, 50
+	want.MaxPacketBytes, want.ClientBufferBytes, want.ConnectTimeout = 2000, 3000, 4*time.Second
+	assert.Equal(t, want, o.config)
+	assert.Equal(t, zerolog.DebugLevel, o.logLevel)
+	assert.Equal(t, "json", o.logFormat)
+	assert.False(t, o.done)
+}
+
+func TestNoFlagsAreTheDefaults(t *testing.T) {
+	o, err := parseFlags(nil, nil)
+	require.NoError(t, err)
+	assert.Equal(t, reactor.DefaultConfig(), o.config)
+	assert.Equal(t, 1883, o.config.Port)
+	assert.Equal(t, zerolog.InfoLevel, o.logLevel)
+}
+
+func TestBadFlagsAreOneLineThatNamesTheRemedy(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"unknown flag", []string{"-prot", "1"}, "flag provided but not defined: -prot"},
+		{"not a number", []string{"-port", "mqtt"}, `invalid value "mqtt" for flag -port`},
+		{"out of range", []string{"-port", "70000"}, "port 70000: want 0 to 65535"},
+		{"no loop", []string{"-loops", "0"}, "loops 0: want 1 to 256"},
+		{"all faults at once", []string{"-loops", "0", "-max-clients", "0"}, "loops 0: want 1 to 256; max-clients 0: want 1 to"},
+		{"no unit", []string{"-connect-timeout", "10"}, `invalid value "10" for flag -connect-timeout`},
+		{"too short", []string{"-connect-timeout", "1ms"}, "connect-timeout 1ms: want 1s to 1h0m0s"},
+		{"unknown level", []string{"-log-level", "loud"}, `log-level "loud": want trace, debug, info, warn or error`},
+		{"unknown format", []string{"-log-format", "xml"}, `log-format "xml": want console, json or auto`},
+		{"an argument", []string{"1884"}, `unexpected argument "1884"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := parseFlags(test.args, nil)
+			require.ErrorContains(t, err, test.want)
+			assert.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestHelpListsEveryFlag(t *testing.T) {
+	var out bytes.Buffer
+	o, err := parseFlags([]string{"-h"}, &out)
+	require.NoError(t, err)
+	assert.True(t, o.done)
+	for _, name := range []string{"port", "host", "loops", "max-clients", "max-packet-size", "client-buffer",
+		"connect-timeout", "log-level", "log-format", "version"} {
+		assert.Contains(t, out.String(), "  -"+name)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var out bytes.Buffer
+	o, err := parseFlags([]string{"-version"}, &out)
+	require.NoError(t, err)
+	assert.True(t, o.done)
+	assert.Regexp(t, `^mqttd \S+ go1\.\S+ linux/\w+\n$`, out.String())
+}
