@@ -3,7 +3,6 @@ package reactor
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"testing"
@@ -202,8 +201,6 @@ func (c *client) abort() {
 	_ = c.conn.SetLinger(0)
 	c.conn.Close()
 }
-
-func (c *client) discardInput() { _, _ = io.Copy(io.Discard, c.conn) }
 
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()

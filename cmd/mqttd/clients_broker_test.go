@@ -43,10 +43,15 @@ func runWithBroker(m *testing.M) int {
 // a race exits with 66, which fails its test.
 func buildArguments(program string) []string {
 	arguments := []string{"build", "-o", program}
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if raceDetector() {
 		arguments = append(arguments, "-race")
 	}
 	return append(arguments, ".")
+}
+
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // broker is the broker that a test talks to.

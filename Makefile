@@ -1,0 +1,57 @@
+# Needs Go and, for the race detector, a C compiler. The clients that the end-to-end test drives
+# are installed by `make clients`, which `make test` calls.
+
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS     := -s -w -X main.version=$(VERSION)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+MQTTJS      := cmd/mqttd/testdata/mqttjs
+FUZZTIME    := 5s
+
+.PHONY: help build run clients test race fuzz bench lint check
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/mqttd and bin/mqttbench
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/mqttd ./cmd/mqttbench
+
+run: build ## build and run the broker; ARGS='-port 1884' passes flags
+	bin/mqttd $(ARGS)
+
+# The programs that the tests run, each with its Debian package.
+PROGRAMS := mosquitto:mosquitto mosquitto_pub:mosquitto-clients mosquitto_sub:mosquitto-clients node:nodejs npm:npm
+SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+clients: ## install the MQTT clients that the tests drive, where they are missing (Debian, npm)
+	@for p in $(PROGRAMS); do command -v $${p%:*} >/dev/null || packages="$$packages $${p#*:}"; done; \
+	test -z "$$packages" && exit; \
+	command -v apt-get >/dev/null || { echo "install what Debian calls$$packages, then try again"; exit 1; }; \
+	$(SUDO) apt-get update -qq && \
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$packages >/dev/null
+	@$(MAKE) --no-print-directory $(MQTTJS)/node_modules
+
+test: clients ## all tests, with the race detector, in random order
+	go test -race -shuffle=on ./...
+
+race: ## the tests of the packages, without the clients of others, with the race detector, five times
+	go test -race -shuffle=on -count=5 ./codec ./session ./router ./reactor
+
+fuzz: ## each fuzz target for FUZZTIME (5s)
+	@for target in $$(go test -list '^Fuzz' ./codec | grep '^Fuzz'); do \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./codec || exit 1; done
+
+bench: build ## 50 publishers and 50 subscribers against a broker it starts
+	@bin/mqttd -host 127.0.0.1 -port 18839 -log-level warn & broker=$$!; \
+	sleep 1; bin/mqttbench -port 18839; status=$$?; kill $$broker; wait $$broker; exit $$status
+
+lint: ## formatting, go vet and staticcheck
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+check: lint test fuzz ## what CI runs: lint, tests, short fuzzing, each benchmark once
+	go test -run '^$$' -bench . -benchtime 1x ./...
+
+$(MQTTJS)/node_modules: $(MQTTJS)/package-lock.json
+	npm ci --no-audit --no-fund --prefix $(MQTTJS)
+	@touch $@
