@@ -6,11 +6,12 @@ import (
 	"mqttd/codec"
 )
 
-// Limits of one Cache. A cache that reaches either is emptied and fills again with what is
+// Limits of one Cache. A cache that reaches one is emptied and fills again with what is
 // published from then on; Resets counts it. (chosen)
 const (
-	CacheTopicsMax = 64 << 10
-	CacheBytesMax  = 16 << 20 // of Topic Names
+	CacheTopicsMax  = 64 << 10
+	CacheBytesMax   = 16 << 20 // of Topic Names
+	cacheTargetsMax = 16 << 20 // in the routes that the topics keep alive: 256 MiB
 )
 
 // Cache finds the routes of topics for one event loop. It is loop-confined.
@@ -18,8 +19,11 @@ type Cache struct {
 	router *Router
 	last   *cached // of the latest call; nil at first
 	topics map[string]*cached
-	bytes  int // of the keys of topics
-	resets uint64
+
+	bytes   int            // of the keys of topics
+	held    map[*Route]int // how many topics keep the route alive
+	targets int            // in the routes of held
+	resets  uint64
 
 	scratch cacheScratch
 }
@@ -39,13 +43,28 @@ type cacheScratch struct {
 	match   matchScratch
 	entries []*entry
 	parts   []*Route
-	builder routeBuilder
+	merged  []delivery
 	seen    map[uint64]codec.QoS
 }
 
+// delivery is a Target with its group.
+type delivery struct {
+	group int
+	Target
+}
+
+// mergedKeepMax is how many deliveries of scratch space are kept between two rebuilds. (chosen:
+// 1 MiB)
+const mergedKeepMax = 32 << 10
+
 // NewCache returns an empty cache in front of r.
 func (r *Router) NewCache() *Cache {
-	return &Cache{router: r, topics: make(map[string]*cached), scratch: cacheScratch{seen: make(map[uint64]codec.QoS)}}
+	return &Cache{
+		router:  r,
+		topics:  make(map[string]*cached),
+		held:    make(map[*Route]int),
+		scratch: cacheScratch{seen: make(map[uint64]codec.QoS)},
+	}
 }
 
 // Route returns who gets a message published to topic now. It borrows topic for the call.
@@ -76,15 +95,52 @@ func (c *Cache) add(topic []byte) (*cached, error) {
 		return nil, err
 	}
 	if len(c.topics) >= CacheTopicsMax || c.bytes+len(topic) > CacheBytesMax {
-		c.topics = make(map[string]*cached)
-		c.bytes = 0
-		c.resets++
+		c.empty()
 	}
 	t := &cached{topic: string(topic), route: emptyRoute, shard: c.router.shardOfTopic(topic)}
-	c.topics[t.topic] = t
-	c.bytes += len(topic)
+	c.put(t)
 	c.rebuild(t)
 	return t, nil
+}
+
+func (c *Cache) put(t *cached) {
+	c.topics[t.topic] = t
+	c.bytes += len(t.topic)
+	c.hold(t)
+}
+
+func (c *Cache) empty() {
+	c.topics, c.held = make(map[string]*cached), make(map[*Route]int)
+	c.bytes, c.targets = 0, 0
+	c.resets++
+}
+
+// hold counts the routes that t keeps alive: a route that many topics share counts once.
+func (c *Cache) hold(t *cached) {
+	t.each(func(r *Route) {
+		if c.held[r]++; c.held[r] == 1 {
+			c.targets += r.len
+		}
+	})
+}
+
+// drop takes back what hold counted.
+func (c *Cache) drop(t *cached) {
+	t.each(func(r *Route) {
+		if c.held[r]--; c.held[r] == 0 {
+			c.targets -= r.len
+			delete(c.held, r)
+		}
+	})
+}
+
+func (t *cached) each(visit func(*Route)) {
+	for _, p := range t.parts {
+		visit(p)
+	}
+	if len(t.parts) > 1 {
+		visit(t.route)
+	}
 }
 
 // rebuild matches the topic again. The epochs are read before the shards are: a change in
@@ -98,8 +154,14 @@ func (c *Cache) rebuild(t *cached) {
 		parts = c.router.wild.match(topic, parts, &c.scratch)
 	}
 	if !slices.Equal(parts, t.parts) {
+		c.drop(t)
 		t.parts = append([]*Route(nil), parts...)
 		t.route = c.scratch.union(parts)
+		c.hold(t)
+		if c.targets > cacheTargetsMax {
+			c.empty()
+			c.put(t)
+		}
 	}
 	clear(parts) // the scratch keeps no route alive
 	c.scratch.parts = parts[:0]
@@ -121,18 +183,15 @@ func (s *cacheScratch) union(parts []*Route) *Route {
 			longest = i
 		}
 	}
-	defer clear(s.seen)
 	for i, p := range parts {
 		if i != longest {
 			p.each(func(_ int, t Target) { s.seen[t.ID] = max(t.QoS, s.seen[t.ID]) })
 		}
 	}
 	parts[longest].each(func(group int, t Target) {
-		if qos, also := s.seen[t.ID]; also {
-			t.QoS = max(t.QoS, qos)
-			delete(s.seen, t.ID)
-		}
-		s.builder.add(group, t)
+		t.QoS = max(t.QoS, s.seen[t.ID])
+		delete(s.seen, t.ID)
+		s.merged = append(s.merged, delivery{group, t})
 	})
 	for i, p := range parts {
 		if i == longest {
@@ -140,12 +199,21 @@ func (s *cacheScratch) union(parts []*Route) *Route {
 		}
 		p.each(func(group int, t Target) {
 			if qos, left := s.seen[t.ID]; left {
-				s.builder.add(group, Target{ID: t.ID, QoS: qos})
 				delete(s.seen, t.ID)
+				s.merged = append(s.merged, delivery{group, Target{ID: t.ID, QoS: qos}})
 			}
 		})
 	}
-	return s.builder.build()
+	route := buildRoute(len(s.merged), func(yield func(int, Target)) {
+		for _, d := range s.merged {
+			yield(d.group, d.Target)
+		}
+	})
+	s.merged = s.merged[:0]
+	if cap(s.merged) > mergedKeepMax {
+		s.merged = nil
+	}
+	return route
 }
 
 func (r *Route) each(visit func(group int, t Target)) {

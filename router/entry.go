@@ -4,10 +4,9 @@ import "mqttd/codec"
 
 // entry is one Topic Filter and who subscribed to it. It is guarded by its shard's mutex.
 type entry struct {
-	filter string
-	subs   []subscription
-	where  map[uint64]int // Subscriber.ID -> index in subs; nil while subs is short
-	route  *Route         // compiled from subs; nil after a change
+	subs  []subscription
+	where map[uint64]int // Subscriber.ID -> index in subs; nil while subs is short
+	route *Route         // compiled from subs; nil after a change
 }
 
 type subscription struct {
@@ -34,11 +33,14 @@ func (e *entry) find(id uint64) (index int, ok bool) {
 
 // put adds the subscriber or replaces its QoS, and reports whether it is new here.
 func (e *entry) put(s Subscriber, qos codec.QoS) (added bool) {
-	e.route = nil
 	if i, ok := e.find(s.ID); ok {
-		e.subs[i] = subscription{s, qos}
+		if e.subs[i] != (subscription{s, qos}) {
+			e.subs[i] = subscription{s, qos}
+			e.route = nil
+		}
 		return false
 	}
+	e.route = nil
 	e.subs = append(e.subs, subscription{s, qos})
 	switch {
 	case e.where != nil:
@@ -70,12 +72,13 @@ func (e *entry) remove(id uint64) bool {
 }
 
 // compile returns the entry's own route, building it when a change came since.
-func (e *entry) compile(b *routeBuilder) *Route {
+func (e *entry) compile() *Route {
 	if e.route == nil {
-		for i := range e.subs {
-			b.add(e.subs[i].Group, Target{ID: e.subs[i].ID, QoS: e.subs[i].qos})
-		}
-		e.route = b.build()
+		e.route = buildRoute(len(e.subs), func(yield func(int, Target)) {
+			for i := range e.subs {
+				yield(e.subs[i].Group, Target{ID: e.subs[i].ID, QoS: e.subs[i].qos})
+			}
+		})
 	}
 	return e.route
 }

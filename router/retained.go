@@ -75,35 +75,47 @@ func (r *Retained) Store(topic, packet []byte) bool {
 	if n != nil {
 		older = len(n.packet)
 	}
-	if !r.reserve(n == nil || n.packet == nil, int64(len(packet)-older)) {
+	var messages int64
+	if n == nil || n.packet == nil {
+		messages = 1
+	}
+	if !r.reserve(messages, int64(len(packet)-older)) {
 		if n != nil {
 			r.forget(s, n)
 		}
 		return false
 	}
 	if n == nil {
-		n = s.make(string(topic))
+		n = s.make(topic)
 	}
 	n.packet = packet
 	return true
 }
 
 // reserve counts a message in, unless that would pass a limit.
-func (r *Retained) reserve(isNew bool, bytes int64) bool {
-	var messages int64
-	if isNew {
-		messages = 1
-	}
-	if r.bytes.Add(bytes) > r.bytesMax && bytes > 0 {
-		r.bytes.Add(-bytes)
+func (r *Retained) reserve(messages, bytes int64) bool {
+	if !addWithin(&r.messages, messages, r.messagesMax) {
 		return false
 	}
-	if r.messages.Add(messages) > r.messagesMax && isNew {
+	if !addWithin(&r.bytes, bytes, r.bytesMax) {
 		r.messages.Add(-messages)
-		r.bytes.Add(-bytes)
 		return false
 	}
 	return true
+}
+
+// addWithin adds delta to n, unless that would pass limit: then n never shows it, so that a
+// message too large cannot make another goroutine's, which fits, be refused.
+func addWithin(n *atomic.Int64, delta, limit int64) bool {
+	for {
+		before := n.Load()
+		if delta > 0 && before+delta > limit {
+			return false
+		}
+		if n.CompareAndSwap(before, before+delta) {
+			return true
+		}
+	}
 }
 
 // Clear removes the retained message of topic, if any [MQTT-3.3.1-10].
@@ -159,19 +171,19 @@ func (s *retainedShard) find(topic []byte) *topicNode {
 }
 
 // make returns the node of topic, adding what is missing on the way.
-func (s *retainedShard) make(topic string) *topicNode {
+func (s *retainedShard) make(topic []byte) *topicNode {
 	n := &s.root
 	for more := true; more; {
-		var level string
-		level, topic, more = strings.Cut(topic, "/")
-		child := s.edges[topicEdge{n, level}]
-		if child == nil {
-			child = &topicNode{parent: n, level: level, next: n.first}
+		var level []byte
+		level, topic, more = cutLevel(topic)
+		child := s.edges[topicEdge{n, string(level)}]
+		if child == nil { // with its own copy of the level: it may outlive this topic
+			child = &topicNode{parent: n, level: string(level), next: n.first}
 			if n.first != nil {
 				n.first.prev = child
 			}
 			n.first = child
-			s.edges[topicEdge{n, level}] = child
+			s.edges[topicEdge{n, child.level}] = child
 		}
 		n = child
 	}

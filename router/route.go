@@ -54,50 +54,33 @@ func (r *Route) Targets(group int) []Target {
 	return nil
 }
 
-// routeBuilder collects deliveries and lays them out by group. It is scratch space: one
-// per shard or cache, reused.
-type routeBuilder struct {
-	perGroup [][]Target
-	len      int
-}
-
-func (b *routeBuilder) add(group int, t Target) {
-	for group >= len(b.perGroup) {
-		b.perGroup = append(b.perGroup, nil)
-	}
-	b.perGroup[group] = append(b.perGroup[group], t)
-	b.len++
-}
-
-// build returns the route of what was added and empties the builder.
-func (b *routeBuilder) build() *Route {
-	if b.len == 0 {
+// buildRoute returns the route of n deliveries. each yields them, the same each time: it is called
+// once to count and once to fill, so that the route takes one block of just the size it needs.
+func buildRoute(n int, each func(yield func(group int, t Target))) *Route {
+	if n == 0 {
 		return emptyRoute
 	}
-	r := &Route{len: b.len}
-	targets := make([]Target, 0, b.len) // one block for all groups
-	for index, list := range b.perGroup {
-		if len(list) == 0 {
-			continue
+	var counts []int
+	each(func(group int, _ Target) {
+		for group >= len(counts) {
+			counts = append(counts, 0)
 		}
-		from := len(targets)
-		targets = append(targets, list...)
-		r.groups = append(r.groups, group{index: index, targets: targets[from:len(targets):len(targets)]})
-		b.perGroup[index] = list[:0]
+		counts[group]++
+	})
+	r := &Route{len: n}
+	targets := make([]Target, n)
+	at := make([]int, len(counts)) // where the next delivery of a group goes
+	from := 0
+	for index, count := range counts {
+		if count > 0 {
+			r.groups = append(r.groups, group{index: index, targets: targets[from : from+count : from+count]})
+		}
+		at[index] = from
+		from += count
 	}
-	b.len = 0
-	b.shrink()
+	each(func(group int, t Target) {
+		targets[at[group]] = t
+		at[group]++
+	})
 	return r
-}
-
-// builderKeepMax is how many targets of scratch space a group keeps between two builds.
-// (chosen: 64 KiB of it)
-const builderKeepMax = 4096
-
-func (b *routeBuilder) shrink() {
-	for i, list := range b.perGroup {
-		if cap(list) > builderKeepMax {
-			b.perGroup[i] = nil
-		}
-	}
 }

@@ -14,10 +14,9 @@ type shard struct {
 	// the change. A route built under an epoch that is still current is current.
 	epoch atomic.Uint64
 
-	mu      sync.Mutex
-	exact   map[string]*entry // guarded by mu; filters without a wildcard
-	wild    trie              // guarded by mu; filters with one
-	builder routeBuilder      // guarded by mu; scratch
+	mu    sync.Mutex
+	exact map[string]*entry // guarded by mu; filters without a wildcard
+	wild  trie              // guarded by mu; filters with one
 }
 
 // subscribe adds or replaces a subscription and reports whether it is new.
@@ -34,13 +33,13 @@ func (s *shard) entry(filter string) *entry {
 	if codec.HasWildcard(filter) {
 		_, at := s.wild.entryAt(filter)
 		if *at == nil {
-			*at = &entry{filter: filter}
+			*at = new(entry)
 		}
 		return *at
 	}
 	e := s.exact[filter]
 	if e == nil {
-		e = &entry{filter: filter}
+		e = new(entry)
 		s.exact[filter] = e
 	}
 	return e
@@ -77,11 +76,12 @@ func (s *shard) match(topic []byte, dst []*Route, scratch *cacheScratch) []*Rout
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.exact[string(topic)]; e != nil {
-		dst = append(dst, e.compile(&s.builder))
+		dst = append(dst, e.compile())
 	}
 	scratch.entries = s.wild.match(topic, scratch.entries[:0], &scratch.match)
 	for _, e := range scratch.entries {
-		dst = append(dst, e.compile(&s.builder))
+		dst = append(dst, e.compile())
 	}
+	clear(scratch.entries) // the scratch keeps no entry alive
 	return dst
 }

@@ -53,7 +53,8 @@ func (t *trie) child(n *node, level string) *node {
 	e := edge{n, level}
 	c := t.edges[e]
 	if c == nil {
-		c = &node{parent: n, level: level}
+		e.level = strings.Clone(level) // a node may outlive the filter that made it
+		c = &node{parent: n, level: e.level}
 		t.edges[e] = c
 		n.children++
 	}

@@ -7,7 +7,7 @@ import "fmt"
 // generation moves on and the handle resolves to nothing, so bytes meant for one
 // client cannot reach the next one in the same slot.
 //
-//	bits 63..32  generation, 1 for a slot's first occupant
+//	bits 63..32  generation, 1 for a slot's first occupant; never 0
 //	bits 31..0   slot index
 type Handle uint64
 
@@ -21,7 +21,8 @@ func makeHandle(slot, generation uint32) Handle {
 // Slot returns the index of the slot, 0 <= Slot < Table.Size.
 func (h Handle) Slot() uint32 { return uint32(h) }
 
-// Generation returns how many occupants the slot had up to and including this one.
+// Generation returns how many occupants the slot had up to and including this one. It
+// starts again at 1 after 2^32-1 of them.
 func (h Handle) Generation() uint32 { return uint32(h >> 32) }
 
 // String returns "slot.generation", for logs.

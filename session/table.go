@@ -61,6 +61,9 @@ func (t *Table[C]) Acquire(conn *C, takeover bool) (h Handle, ok bool) {
 	slot := t.free[len(t.free)-1]
 	t.free = t.free[:len(t.free)-1]
 	t.generations[slot]++
+	if t.generations[slot] == 0 { // after 2^32 occupants; slot 0 would get NoHandle
+		t.generations[slot] = 1
+	}
 	h = makeHandle(slot, t.generations[slot])
 	t.slots[slot].Store(&occupant[C]{handle: h, conn: conn})
 	return h, true
