@@ -25,12 +25,19 @@ func (l *loop) acknowledges(c *conn) bool {
 }
 
 // oweReplies keeps the replies of the connection being served for the flush. Until then all its
-// further replies are kept as well, for they must come in order [MQTT-4.6.0-2].
+// further replies are kept as well, for they must come in order [MQTT-4.6.0-2]. The flush comes
+// at once when many are owed.
 func (l *loop) oweReplies() {
+	if len(l.replies) == 0 {
+		return
+	}
 	l.debt = append(l.debt, l.replies...)
 	l.replies = l.replies[:0]
 	l.serving.owed = true
 	l.owed = append(l.owed, owed{l.serving, len(l.debt)})
+	if len(l.debt) >= flushBytes {
+		l.flush()
+	}
 }
 
 // payReplies writes the replies that waited for the flush.

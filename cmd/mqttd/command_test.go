@@ -2,8 +2,10 @@ package main_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -117,7 +119,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	require.NoError(t, err)
 
 	require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
-	time.Sleep(300 * time.Millisecond) // the first signal must be seen as the first
+	require.Eventually(t, func() bool { return turnsAway(b) }, patience, time.Millisecond, "it stops accepting")
 	require.False(t, b.hasExited(), "it waits for the reader")
 	begun := time.Now()
 	require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
@@ -125,6 +127,18 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	assert.Less(t, time.Since(begun), 2*time.Second, "no drain")
 	assert.Equal(t, 1, b.cmd.ProcessState.ExitCode())
 	b.allowed = 1
+}
+
+// turnsAway reports whether the broker closes a new connection at once.
+func turnsAway(b *broker) bool {
+	c, err := net.Dial("tcp", net.JoinHostPort(b.host, b.port))
+	if err != nil {
+		return true
+	}
+	defer c.Close()
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	_, err = c.Read(make([]byte, 1))
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func dialRaw(t *testing.T, b *broker) net.Conn {

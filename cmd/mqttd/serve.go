@@ -51,7 +51,7 @@ func wait(log zerolog.Logger, server *reactor.Server, signals <-chan os.Signal, 
 		log.Error().Err(err).Msg("stopped by a fault")
 		return exitFailed
 	case s := <-signals:
-		log.Info().Stringer("signal", s).Dur("within", drainMax).Msg("stopping: sending what is queued")
+		log.Info().Stringer("signal", s).Stringer("within", drainMax).Msg("stopping: sending what is queued")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainMax)
 	defer cancel()
