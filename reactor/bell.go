@@ -2,31 +2,54 @@ package reactor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 )
 
-// bell is the context of the connection that wakes a loop up, see (*loop).ring.
+// The bell of a loop is a connection of its own, into which others write a byte to have it drain
+// its mailbox. So draining happens as input does, in turn with the clients' input. A gnet task would
+// not do: tasks run until none is left, and a loop that is handed logs all the time would never come
+// to read or to write what is buffered.
+
+// bell is the context of that connection.
 type bell struct {
 	server *Server
 	loop   *loop         // set by hang
 	end    *net.UnixConn // what is rung
 }
 
+// ring wakes the loop up to drain its mailbox. Any goroutine may call it, after a push that found
+// the mailbox empty. It never blocks: a bell that is full has been rung already.
+func (l *loop) ring() {
+	if bell := l.bell.Load(); bell != nil {
+		_ = (*bell).Write(func(fd uintptr) bool {
+			_, _ = unix.Write(int(fd), ringByte)
+			return true
+		})
+	}
+}
+
+var ringByte = []byte{1}
+
 // hang is called on the loop that the bell was registered with.
 func (b *bell) hang(gc gnet.Conn) {
 	b.loop = b.server.loopOf(gc.EventLoop())
-	b.loop.bell.Store(b.end)
+	if raw, err := b.end.SyscallConn(); err == nil { // it fails for a nil connection only
+		b.loop.bellEnd = b.end
+		b.loop.bell.Store(&raw)
+	}
 }
 
 // unhang closes the end of the bell that gnet does not know of.
 func (l *loop) unhang() {
-	if end := l.bell.Swap(nil); end != nil {
-		end.Close()
+	if l.bell.Swap(nil) != nil {
+		l.bellEnd.Close()
 	}
 }
 
@@ -59,8 +82,16 @@ func (s *Server) attachOne() error {
 		end.Close()
 		return err
 	}
-	return (<-registered).Err // gnet has closed inside and keeps a duplicate
+	select {
+	case result := <-registered: // gnet has closed inside and keeps a duplicate
+		return result.Err
+	case <-time.After(attachMax):
+		return errors.New("no answer")
+	}
 }
+
+// attachMax is how long a loop may take to come up. (chosen)
+const attachMax = 10 * time.Second
 
 func socketPair() (a, b *net.UnixConn, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)

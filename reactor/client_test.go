@@ -135,6 +135,18 @@ func (c *client) ping() {
 	require.Equal(c.t, codec.PINGRESP, c.next().Type)
 }
 
+// countPublishes counts the PUBLISH packets that come before the answer to a PINGREQ.
+func (c *client) countPublishes(check func(n int)) {
+	c.t.Helper()
+	c.send(codec.AppendPingreq(nil))
+	for n := 0; ; n++ {
+		if c.next().Type == codec.PINGRESP {
+			check(n)
+			return
+		}
+	}
+}
+
 // next returns the next packet. Its bytes are valid until the following call.
 func (c *client) next() codec.Frame {
 	c.t.Helper()

@@ -55,8 +55,13 @@ const (
 	connectBytesMax     = 64 << 10 // first packet, and input held for a parked connection
 	clientIDBytesMax    = 256
 	filtersPerSubscribe = 1000
-	tcpKeepAliveIdle    = time.Minute
-	sendBufferBytes     = 256 << 10 // per socket: or the kernel hides a slow reader behind megabytes of stale data
+
+	// A peer that lost its power is found out after two minutes, whatever its Keep Alive.
+	tcpKeepAliveIdle     = time.Minute
+	tcpKeepAliveInterval = 12 * time.Second
+	tcpKeepAliveProbes   = 5
+
+	sendBufferBytes = 256 << 10 // per socket: or the kernel hides a slow reader behind megabytes of stale data
 )
 
 // DefaultConfig returns the defaults: port 1883 on all addresses, a loop per CPU.

@@ -7,16 +7,16 @@ import (
 	"mqttd/session"
 )
 
-// conn is one client's connection. It is loop-confined, but for the two fields that say
-// otherwise.
+// conn is one client's connection. It is loop-confined, but for loop.
 type conn struct {
-	loop   *loop          // immutable; other loops may read it
-	handle session.Handle // set before the slot is published, then immutable; NoHandle before CONNECT
+	loop *loop // immutable; other loops may read it
 
-	gc      gnet.Conn        // nil once closed: a gnet.Conn kept longer writes to whoever got the descriptor next
-	decoder codec.Decoder    //
-	state   session.State    //
+	gc      gnet.Conn // nil once closed: a gnet.Conn kept longer writes to whoever got the descriptor next
+	decoder codec.Decoder
+	state   session.State
 	session *session.Session // nil before CONNECT
+	handle  session.Handle   // NoHandle before CONNECT
+	replay  *replay          // retained messages still to send; nil: none
 
 	// Where the conn stands in its loop's wheel.
 	nextInWheel, prevInWheel *conn

@@ -33,8 +33,8 @@ func (l *loop) onConnect(c *conn, f codec.Frame) error {
 		l.refusedFull.add(1)
 		return l.refuse(codec.ServerUnavailable, errFull)
 	}
-	c.handle = handle
 	c.session = session.New(handle, clientID, &p)
+	c.handle = handle
 	c.decoder.SetVersion(p.Version)
 	if previous, taken := l.server.clients.Claim(clientID, handle); taken {
 		l.takeOver(c, previous)

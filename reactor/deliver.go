@@ -7,8 +7,8 @@ import (
 )
 
 // flush hands this round's log to the other loops that have readers in it and delivers it to
-// the readers here. Replies to the packets handled so far go before the delivery, so that a SUBACK
-// comes before what the subscription brings.
+// the readers here. Replies go out in between: an acknowledgement after its message was handed
+// over, a SUBACK before what the subscription brings.
 func (l *loop) flush() {
 	if l.log.empty() {
 		l.payReplies()
@@ -16,6 +16,7 @@ func (l *loop) flush() {
 	}
 	log := l.log
 	l.log = l.pool.get()
+	l.behind = l.behind[:0]
 	for index, wanted := range log.loops {
 		if wanted && index != l.index {
 			l.handOver(log, l.server.loops[index])
@@ -26,23 +27,42 @@ func (l *loop) flush() {
 	if log.loops[l.index] {
 		l.deliver(log)
 	}
+	for i := 0; i < len(l.behind); i++ {
+		l.await(log, l.behind[i])
+	}
 	log.release()
 }
 
+// handOver gives the log to another loop, or notes that too much waits there already.
+func (l *loop) handOver(log *roundLog, to *loop) {
+	ring, ok := to.mailbox.pushLog(log)
+	switch {
+	case ok:
+		l.gaveUp[to.index] = false
+		if ring {
+			to.ring()
+		}
+	case l.gaveUp[to.index]:
+		l.droppedHandover.add(log.messagesFor(to.index))
+	default:
+		l.behind = append(l.behind, to)
+	}
+}
+
 const (
-	handOverPause = 50 * time.Microsecond
-	handOverMax   = time.Second // after it the other loop is taken for stuck (chosen)
+	awaitPause = 50 * time.Microsecond
+	awaitMax   = time.Second // after it the other loop is taken for stuck (chosen)
 )
 
-// handOver gives the log to another loop. When too much waits there already, this loop stops
-// reading until there is room: publishers feel it as TCP back-pressure, as they would if one
-// loop served all. It delivers what other loops hand it meanwhile, so two loops never wait for
-// each other. Only when the other loop takes nothing for handOverMax is the log dropped for its
-// readers, and counted.
-func (l *loop) handOver(log *roundLog, to *loop) {
-	log.refs.Add(1)
-	var deadline time.Time
-	for {
+// await hands the log to a loop that is behind as soon as there is room: until then this loop
+// does not read, and publishers feel it as TCP back-pressure, as they would if one loop served
+// all. It delivers what other loops hand it meanwhile, so two loops never wait for each other.
+//
+// When the other loop takes nothing for awaitMax, the log is dropped for its readers, and
+// counted, and so are further ones, at once, until that loop has room again.
+func (l *loop) await(log *roundLog, to *loop) {
+	l.handoverWaits.add(1)
+	for deadline := time.Now().Add(awaitMax); ; time.Sleep(awaitPause) {
 		ring, ok := to.mailbox.pushLog(log)
 		if ok {
 			if ring {
@@ -50,18 +70,12 @@ func (l *loop) handOver(log *roundLog, to *loop) {
 			}
 			return
 		}
-		now := time.Now()
-		if deadline.IsZero() {
-			deadline = now.Add(handOverMax)
-			l.handoverWaits.add(1)
-		}
-		if now.After(deadline) {
+		if time.Now().After(deadline) {
+			l.gaveUp[to.index] = true
 			l.droppedHandover.add(log.messagesFor(to.index))
-			log.release()
 			return
 		}
-		l.drainLogs()
-		time.Sleep(handOverPause)
+		l.deferred = append(l.deferred, l.drainLogs()...)
 	}
 }
 
@@ -71,6 +85,10 @@ type span struct {
 	messages uint64
 	next     int32 // index into loop.spans plus one; 0: none
 }
+
+// spansMax bounds the scratch space of deliver: a log with more spans, which takes many short
+// runs with many readers, goes out in several writes per reader. (chosen: 2 MiB)
+const spansMax = 64 << 10
 
 // deliver writes the log to this loop's readers: one write per reader, whatever the number of
 // messages. Readers may close while it goes on; nothing else changes meanwhile.
@@ -84,12 +102,28 @@ func (l *loop) deliver(log *roundLog) {
 		}
 		return
 	}
-	l.collect(log)
+	defer l.forgetSpans()
+	for i := range log.runs {
+		l.collect(&log.runs[i])
+		if len(l.spans) >= spansMax || i == len(log.runs)-1 {
+			for _, c := range l.touched {
+				l.sendSpans(c, log.bytes)
+			}
+			l.forgetSpans()
+		}
+	}
+}
+
+// forgetSpans resets the scratch space of deliver, after a panic too.
+func (l *loop) forgetSpans() {
 	for _, c := range l.touched {
-		l.sendSpans(c, log.bytes)
+		c.firstSpan, c.lastSpan = 0, 0
 	}
 	clear(l.touched)
 	l.touched, l.spans = l.touched[:0], l.spans[:0]
+	if cap(l.gather) > logBytesCap {
+		l.gather = nil
+	}
 }
 
 // reader returns the connection that a route names, nil when it has gone.
@@ -100,40 +134,36 @@ func (l *loop) reader(id uint64) *conn {
 	return nil
 }
 
-// collect notes for each reader its spans of the log, neighbours merged, and lists the readers
-// in touched.
-func (l *loop) collect(log *roundLog) {
-	for i := range log.runs {
-		r := &log.runs[i]
-		for _, t := range r.route.Targets(l.index) {
-			c := l.reader(t.ID)
-			if c == nil {
+// collect notes the run for each of its readers, merging it with the span before when they touch,
+// and lists the readers in touched.
+func (l *loop) collect(r *run) {
+	for _, t := range r.route.Targets(l.index) {
+		c := l.reader(t.ID)
+		if c == nil {
+			continue
+		}
+		if c.lastSpan != 0 {
+			if last := &l.spans[c.lastSpan-1]; last.to == r.from {
+				last.to = r.to
+				last.messages += r.messages
 				continue
 			}
-			if c.lastSpan != 0 {
-				if last := &l.spans[c.lastSpan-1]; last.to == r.from {
-					last.to = r.to
-					last.messages += r.messages
-					continue
-				}
-			}
-			l.spans = append(l.spans, span{from: r.from, to: r.to, messages: r.messages})
-			at := int32(len(l.spans))
-			if c.lastSpan == 0 {
-				c.firstSpan = at
-				l.touched = append(l.touched, c)
-			} else {
-				l.spans[c.lastSpan-1].next = at
-			}
-			c.lastSpan = at
 		}
+		l.spans = append(l.spans, span{from: r.from, to: r.to, messages: r.messages})
+		at := int32(len(l.spans))
+		if c.lastSpan == 0 {
+			c.firstSpan = at
+			l.touched = append(l.touched, c)
+		} else {
+			l.spans[c.lastSpan-1].next = at
+		}
+		c.lastSpan = at
 	}
 }
 
-// sendSpans sends c its spans in one write and forgets them.
+// sendSpans sends c its spans in one write.
 func (l *loop) sendSpans(c *conn, log []byte) {
 	first := l.spans[c.firstSpan-1]
-	c.firstSpan, c.lastSpan = 0, 0
 	if !c.live() {
 		return
 	}

@@ -7,7 +7,7 @@
 //	(*loop).serve         the connection's decoder cuts it into packets
 //	(*loop).dispatch      legal in this state? then one call per packet type
 //	(*loop).onPublish     acknowledge, retain, find the route
-//	(*roundLog).append    the bytes are copied once, consecutive ones of a route as one run
+//	(*loop).append        its bytes are copied into the round log, once
 //	(*loop).flush         hand the log to the other loops that have readers, deliver here
 //	(*loop).deliver       one write per reader and round
 //	(*loop).drain         the same on another loop, woken by its doorbell

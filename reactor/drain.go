@@ -1,99 +1,51 @@
 package reactor
 
-// ring wakes the loop up to drain its mailbox. Any goroutine may call it, after a push that
-// found the mailbox empty.
-//
-// The bell is a connection of the loop's own, so that draining happens as input does, in turn
-// with the clients' input. A gnet task would not do: tasks run until none is left, and a loop
-// that is handed logs all the time would never come to read or to write what is buffered.
-func (l *loop) ring() {
-	if bell := l.bell.Load(); bell != nil {
-		_, _ = bell.Write([]byte{1}) // fails only while shutting down
-	}
-}
-
-// drain opens the letters in the mailbox, in order, and settles what they brought.
+// drain delivers what other loops have handed over, opens the letters in the mailbox, in order,
+// and settles what they brought. What this loop has collected itself goes out first, so that
+// nobody gets a newer message before the replies and retained messages that precede it.
 func (l *loop) drain() {
-	defer l.rescue(nil)
 	defer func(scheduled bool) { l.scheduled = scheduled }(l.scheduled)
 	l.scheduled = true // drain settles by itself
+	l.protect(l.flush)
 	deferred := l.deferred
 	l.deferred = nil
-	for _, m := range deferred {
-		l.open(m)
+	l.openAll(deferred)
+	l.openAll(l.drainLogs())
+	l.protect(l.settle)
+}
+
+// drainLogs delivers the logs in the mailbox and returns the letters.
+func (l *loop) drainLogs() []letter {
+	logs, letters := l.mailbox.take()
+	for _, g := range logs {
+		l.protect(func() { l.deliver(g) })
+		l.mailbox.delivered(g)
 	}
-	letters := l.mailbox.take(l.letters[:0])
-	l.deliverLogs(letters)
+	return letters
+}
+
+func (l *loop) openAll(letters []letter) {
 	for _, m := range letters {
-		if m.kind != letterLog {
-			l.open(m)
-		}
-	}
-	clear(letters)
-	l.letters = letters
-	l.settle()
-}
-
-// drainLogs delivers the logs in the mailbox and keeps the other letters for drain.
-func (l *loop) drainLogs() {
-	letters := l.mailbox.take(nil)
-	l.deliverLogs(letters)
-	for _, m := range letters {
-		if m.kind != letterLog {
-			l.deferred = append(l.deferred, m)
-		}
+		l.protect(func() { l.open(m) })
 	}
 }
 
-// deliverLogs delivers the logs among the letters: one as it is, several merged, so that a
-// loop that has fallen behind catches up with one write per reader.
-func (l *loop) deliverLogs(letters []letter) {
-	var first *roundLog
-	bytes := 0
-	for _, m := range letters {
-		if m.kind != letterLog {
-			continue
-		}
-		bytes += len(m.log.bytes)
-		switch {
-		case first == nil && l.inbox.empty():
-			first = m.log
-			continue
-		case first != nil:
-			l.inbox.merge(first)
-			first.release()
-			first = nil
-		}
-		l.inbox.merge(m.log)
-		m.log.release()
-		if len(l.inbox.bytes) >= flushBytes {
-			l.deliverInbox()
-		}
-	}
-	if first != nil {
-		l.deliver(first)
-		first.release()
-	}
-	l.deliverInbox()
-	if bytes > 0 {
-		l.mailbox.delivered(bytes)
-	}
+// protect runs f and survives its panic.
+func (l *loop) protect(f func()) {
+	defer l.rescue(nil)
+	f()
 }
 
-func (l *loop) deliverInbox() {
-	if !l.inbox.empty() {
-		l.deliver(l.inbox)
-		l.inbox.reset()
-	}
-}
-
-// open does what a letter other than a log asks for.
+// open does what a letter asks for.
 func (l *loop) open(m letter) {
 	switch m.kind {
 	case letterTick:
+		l.tickWaits.Store(false)
 		l.advance()
+	case letterReplay:
+		l.replayAll()
 	case letterKick:
-		l.kick(m.handle, m.reply)
+		l.kick(m.handle, m.waiter)
 	case letterReleased:
 		l.released(m.handle)
 	case letterQuiesce:

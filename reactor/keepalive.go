@@ -10,6 +10,9 @@ import (
 // silent for too long: one and a half times the Keep Alive [MQTT-3.1.2-24], or the time to send
 // a CONNECT. The closing comes at most two seconds late and never early.
 func (l *loop) advance() {
+	if l.quiesced {
+		return // nobody is listened to
+	}
 	l.wheel.advance(func(c *conn) {
 		if c.state == session.Connected {
 			l.keepAliveTimeouts.add(1)

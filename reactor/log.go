@@ -13,8 +13,12 @@ import (
 // there are too many. Any goroutine may call its methods.
 type lines struct {
 	connects, disconnects lineLimit
+	strangers             lineLimit    // connections that were never accepted
 	retainedFullAt        atomic.Int64 // Unix nanoseconds of the latest line
 }
+
+// retainedLogEvery is how often a full store of retained messages is logged at most.
+const retainedLogEvery = time.Minute
 
 // linesPerSecond bounds each kind of line. (CONVENTIONS: 100)
 const linesPerSecond = 100
@@ -29,7 +33,7 @@ func (k *lineLimit) tick() int64 { return max(0, k.written.Swap(0)-linesPerSecon
 
 // connected tells of a client that was accepted.
 func (n *lines) connected(s *Server, c *conn) {
-	if !n.connects.allow() {
+	if s.log.GetLevel() > zerolog.InfoLevel || !n.connects.allow() {
 		return
 	}
 	s.log.Info().Str("client_id", cut(c.session.ClientID)).Stringer("remote", c.gc.RemoteAddr()).
@@ -40,11 +44,11 @@ func (n *lines) connected(s *Server, c *conn) {
 // disconnected tells of a connection that ended. One that was never accepted is the peer's
 // affair, and so is a violation: both are debug lines.
 func (n *lines) disconnected(s *Server, c *conn) {
-	level := zerolog.InfoLevel
+	level, limit := zerolog.InfoLevel, &n.disconnects
 	if !c.connected {
-		level = zerolog.DebugLevel
+		level, limit = zerolog.DebugLevel, &n.strangers
 	}
-	if level < s.log.GetLevel() || !n.disconnects.allow() {
+	if level < s.log.GetLevel() || !limit.allow() {
 		return
 	}
 	event := s.log.WithLevel(level)
@@ -73,7 +77,7 @@ func (n *lines) tick(s *Server) {
 	for _, kind := range []struct {
 		limit *lineLimit
 		name  string
-	}{{&n.connects, "connected"}, {&n.disconnects, "disconnected"}} {
+	}{{&n.connects, "connected"}, {&n.disconnects, "disconnected"}, {&n.strangers, "turned away"}} {
 		if more := kind.limit.tick(); more > 0 {
 			s.log.Info().Int64("more", more).Msgf("more clients %s than log lines are written for", kind.name)
 		}

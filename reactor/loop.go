@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/panjf2000/gnet/v2"
 
@@ -21,9 +22,11 @@ type loop struct {
 	engine gnet.EventLoop // set by its first connection
 
 	mailbox mailbox
-	bell    atomic.Pointer[net.UnixConn] // one byte into it makes the loop drain its mailbox
+	bell    atomic.Pointer[syscall.RawConn] // one byte into it makes the loop drain its mailbox
+	bellEnd *net.UnixConn                   // set before bell, immutable
 	pool    logPool
 	counters
+	tickWaits atomic.Bool // a letterTick is in the mailbox
 
 	routes *router.Cache
 	wheel  wheel
@@ -38,18 +41,22 @@ type loop struct {
 	owed      []owed    // replies that wait for the flush, in order
 	debt      []byte    // their bytes
 	codes     []byte    // scratch of onSubscribe
-	packets   [][]byte
 
 	// Scratch of deliver.
 	spans   []span
 	touched []*conn
 	gather  []byte
-	inbox   *roundLog // logs of other loops, merged
 
-	letters  []letter         // scratch of drain
-	deferred []letter         // letters that came while handOver waited
-	reaped   []*conn          // closed, not yet cleaned up after
-	gone     []session.Handle // those who waited for a connection that is cleaned up now
+	behind    []*loop  // scratch of flush: loops that had no room for its log
+	gaveUp    []bool   // by loop index: it took nothing for awaitMax
+	deferred  []letter // letters that came in during await
+	replaying []*conn  // with retained messages still to send
+
+	replayArmed bool // a letterReplay is on its way
+
+	reaped  []*conn          // closed, to be buried
+	buried  []*conn          // buried, to be released after the flush
+	waiting []session.Handle // those who waited for a connection that is released now
 
 	quiesced bool // shutting down: input is thrown away
 }
@@ -60,8 +67,10 @@ func newLoop(s *Server, index int) *loop {
 		index:  index,
 		pool:   logPool{loops: s.config.Loops},
 		routes: s.router.NewCache(),
+		gaveUp: make([]bool, s.config.Loops),
 	}
-	l.log, l.inbox = l.pool.get(), l.pool.get()
+	l.mailbox.loop = index
+	l.log = l.pool.get()
 	l.flushTask.loop = l
 	return l
 }
@@ -91,23 +100,25 @@ func (l *loop) schedule() {
 	}
 }
 
-// settle cleans up after closed connections, which may publish Wills, flushes, and tells those
-// who waited for a connection to be gone, until nothing is left to do.
+// settle buries closed connections, which may publish Wills, flushes, and only then gives their
+// Client Identifiers and slots free, until nothing is left to do.
 func (l *loop) settle() {
 	for l.pending() {
 		l.reap()
 		l.flush()
-		l.announceGone()
+		l.releaseBuried()
+		l.announceReleased()
 	}
 }
 
 // pending reports whether settle has something to do.
 func (l *loop) pending() bool {
-	return len(l.reaped) > 0 || !l.log.empty() || len(l.owed) > 0 || len(l.gone) > 0
+	return !l.log.empty() || len(l.owed) > 0 || len(l.reaped) > 0 || len(l.buried) > 0 || len(l.waiting) > 0
 }
 
 // receive handles what was read from c.
 func (l *loop) receive(c *conn, chunk []byte) {
+	defer l.rescue(c)
 	l.bytesReceived.add(uint64(len(chunk)))
 	if c.state == session.Connected {
 		c.seenTick = l.wheel.now
@@ -138,6 +149,7 @@ func (l *loop) serve(c *conn) {
 	}
 	if c.state == session.Parked {
 		if err := c.decoder.Hold(connectBytesMax); err != nil {
+			l.protocolErrors.add(1)
 			l.end(c, errParkedInput)
 		}
 	}
@@ -210,7 +222,9 @@ func (l *loop) panicked(c *conn, r any) {
 	event := l.server.log.Error().Interface("panic", r).Bytes("stack", debug.Stack()).Int("loop", l.index)
 	if c != nil {
 		event = event.Str("client_id", cut(c.clientID()))
-		l.replies = l.replies[:0]
+		if c == l.serving {
+			l.replies = l.replies[:0]
+		}
 		l.close(c, errInternal)
 	}
 	event.Msg("recovered from a bug: please report it with this line")

@@ -9,18 +9,17 @@ import (
 // letter is what one loop, or the server, tells another loop.
 type letter struct {
 	kind   letterKind
-	log    *roundLog      // letterLog
 	handle session.Handle // letterKick, letterReleased: whom it concerns
-	reply  session.Handle // letterKick: who waits for it
+	waiter session.Handle // letterKick: who waits for it
 	answer chan<- int     // letterQuiesce, letterPending
 }
 
 type letterKind uint8
 
 const (
-	letterLog      letterKind = iota // deliver log to this loop's readers, then release it
-	letterTick                       // a second has passed
-	letterKick                       // close handle: reply has taken its Client Identifier over
+	letterTick     letterKind = iota // a second has passed
+	letterReplay                     // go on sending retained messages
+	letterKick                       // close handle: waiter has taken its Client Identifier over
 	letterReleased                   // the connection that handle waits for is gone
 	letterQuiesce                    // read no more input, flush, then answer
 	letterPending                    // answer with the bytes that wait for this loop's readers
@@ -30,12 +29,17 @@ const (
 // waits for the other, see handOver. (chosen: about twenty full logs)
 const mailboxBytesMax = 4 << 20
 
-// mailbox is a loop's first-in first-out inbox: order per publisher depends on it. Any
-// goroutine may push.
+// mailbox is a loop's inbox. Logs are first in, first out, for order per publisher depends on
+// it, and so are letters; a letter is opened after the logs that came before it. Any goroutine
+// may push.
 type mailbox struct {
+	loop int // immutable; index of the loop it belongs to
+
 	mu      sync.Mutex
-	letters []letter // guarded by mu
-	bytes   int      // guarded by mu; of logs pushed and not yet delivered
+	logs    []*roundLog // guarded by mu
+	letters []letter    // guarded by mu
+	bytes   int         // guarded by mu; of logs pushed and not yet delivered
+	spare   *roundLog   // guarded by mu; empty, for merging
 }
 
 // push adds a letter and reports whether the box was empty: then the loop must be rung.
@@ -43,33 +47,89 @@ func (m *mailbox) push(l letter) (ring bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.letters = append(m.letters, l)
-	return len(m.letters) == 1
+	return len(m.letters) == 1 && len(m.logs) == 0
 }
 
-// pushLog adds a log unless too much waits already. One log is always taken.
+// pushLog adds a log, and a reference to it, unless too much waits already. One log is always
+// taken. Logs that pile up are merged, so that what waits takes no more memory than its bytes
+// and goes out in one write per reader.
 func (m *mailbox) pushLog(g *roundLog) (ring, ok bool) {
+	merged, ring, ok := m.pushOrMerge(g)
+	if merged != nil {
+		merged.release()
+	}
+	return ring, ok
+}
+
+// pushOrMerge returns a log that was waiting and is now merged, to be released.
+func (m *mailbox) pushOrMerge(g *roundLog) (merged *roundLog, ring, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.bytes > 0 && m.bytes+len(g.bytes) > mailboxBytesMax {
-		return false, false
+		return nil, false, false
 	}
 	m.bytes += len(g.bytes)
-	m.letters = append(m.letters, letter{kind: letterLog, log: g})
-	return len(m.letters) == 1, true
+	if len(m.logs) == 0 {
+		g.refs.Add(1)
+		m.logs = append(m.logs, g)
+		return nil, len(m.letters) == 0, true
+	}
+	last := m.logs[len(m.logs)-1]
+	switch {
+	case last.merged && len(last.bytes)+len(g.bytes) <= flushBytes:
+	case last.merged || len(last.bytes)+len(g.bytes) > flushBytes:
+		last = m.takeSpare()
+		m.logs = append(m.logs, last)
+	default: // the first that waits is shared with other loops, so it is copied
+		own := m.takeSpare()
+		own.merge(last, m.loop)
+		m.logs[len(m.logs)-1] = own
+		merged, last = last, own
+	}
+	last.merge(g, m.loop)
+	return merged, false, true
 }
 
-// take swaps the letters for an empty slice.
-func (m *mailbox) take(empty []letter) []letter {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	letters := m.letters
-	m.letters = empty
-	return letters
+func (m *mailbox) takeSpare() *roundLog {
+	g := m.spare
+	m.spare = nil
+	if g == nil {
+		g = &roundLog{merged: true}
+	}
+	return g
 }
 
-// delivered makes room for so many bytes of logs.
-func (m *mailbox) delivered(bytes int) {
+// take empties the box. The caller gives each log back with delivered.
+func (m *mailbox) take() (logs []*roundLog, letters []letter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	logs, letters = m.logs, m.letters
+	m.logs, m.letters = nil, nil
+	return logs, letters
+}
+
+// delivered takes a log back that was taken: there is room for another. A merged one is used
+// again.
+func (m *mailbox) delivered(g *roundLog) {
+	bytes := g.charge()
+	reusable := g.merged && cap(g.bytes) <= logBytesCap
+	if reusable {
+		g.reset()
+	}
+	m.mu.Lock()
 	m.bytes -= bytes
+	if reusable {
+		m.spare = g
+	}
+	m.mu.Unlock()
+	if !g.merged {
+		g.release()
+	}
+}
+
+// post puts a letter into the loop's mailbox. Any goroutine may call it.
+func (l *loop) post(m letter) {
+	if l.mailbox.push(m) {
+		l.ring()
+	}
 }

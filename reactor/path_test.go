@@ -151,30 +151,13 @@ func TestLogsOfOtherLoopsAreMerged(t *testing.T) {
 	assert.Zero(t, s.loops[2].mailbox.bytes)
 }
 
-// A loop that has too much handed over makes the others wait; one that takes nothing at all
-// loses it, counted.
-func TestHandOverToALoopThatIsStuck(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for handOverMax")
-	}
-	s := stillServer(t, 2)
-	join(t, s.loops[1], "reader-1", "a")
-	join(t, s.loops[1], "reader-2", "a")
-	publisher, _ := join(t, s.loops[0], "publisher")
-	s.loops[1].mailbox.bytes = mailboxBytesMax
-	s.loops[0].receive(publisher, publishes("a", 5, 10))
-	s.loops[0].settle()
-	st := s.Stats()
-	assert.EqualValues(t, 1, st.HandoverWaits)
-	assert.EqualValues(t, 10, st.DroppedHandover)
-	assert.Zero(t, st.Deliveries)
-}
-
 // A log is used again only when its last reader is done with it.
 func TestLogPool(t *testing.T) {
 	p := logPool{loops: 2}
 	g := p.get()
-	g.append([]byte("x"), router.SingleRoute(router.Subscriber{ID: 1, Group: 1}, 0))
+	g.begin(router.SingleRoute(router.Subscriber{ID: 1, Group: 1}, 0))
+	g.bytes = append(g.bytes, 'x')
+	g.end()
 	assert.True(t, g.loops[1])
 	g.refs.Add(1)
 	g.release()

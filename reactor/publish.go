@@ -1,8 +1,6 @@
 package reactor
 
 import (
-	"time"
-
 	"mqttd/codec"
 	"mqttd/router"
 	"mqttd/session"
@@ -102,6 +100,3 @@ func (l *loop) publishWill(w *session.Will) {
 		l.encode(topic, w.Payload, route)
 	}
 }
-
-// retainedLogEvery is how often a full store of retained messages is logged at most.
-const retainedLogEvery = time.Minute

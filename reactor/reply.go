@@ -51,6 +51,9 @@ func (l *loop) payReplies() {
 	}
 	clear(l.owed)
 	l.owed, l.debt = l.owed[:0], l.debt[:0]
+	if cap(l.debt) > logBytesCap {
+		l.debt = nil
+	}
 }
 
 // writeReplies writes the replies of the connection being served.
@@ -61,18 +64,22 @@ func (l *loop) writeReplies() {
 	}
 }
 
-// reply writes replies to c. A client that does not read them is cut off when more of them wait
-// than may wait for one client.
+// reply writes replies to c. A client that does not read them is cut off when repliesRoom of them
+// wait on top of what may wait for one client.
 func (l *loop) reply(c *conn, replies []byte) {
 	if len(replies) == 0 || !c.live() {
 		return
 	}
-	if buffered := c.gc.OutboundBuffered(); buffered > 0 && buffered+len(replies) > l.server.config.ClientBufferBytes {
+	if buffered := c.gc.OutboundBuffered(); buffered > 0 && buffered+len(replies) > l.server.config.ClientBufferBytes+repliesRoom {
 		l.repliesOverflow.add(1)
 		l.close(c, errRepliesUnread)
 		return
 	}
 	l.write(c, replies)
 }
+
+// repliesRoom keeps a reader whose buffer is full of messages from being cut off for its own PINGREQ.
+// (chosen: the replies to one chunk of input fit)
+const repliesRoom = 64 << 10
 
 var errRepliesUnread = errors.New("replies not read")

@@ -19,8 +19,10 @@ type roundLog struct {
 	runs  []run
 	loops []bool // by loop index: has a reader in a run
 
-	refs atomic.Int32
-	pool *logPool // immutable
+	refs   atomic.Int32
+	pool   *logPool // immutable; nil when merged
+	size   int      // merged: bytes of the logs in it, those for other loops included
+	merged bool     // immutable; made of other loops' logs in a mailbox, loops is not kept
 }
 
 // run is a span of packets that share a route. from < to <= len(bytes).
@@ -52,27 +54,30 @@ func (g *roundLog) end() {
 	last.messages++
 }
 
-// append copies a whole packet in.
-func (g *roundLog) append(packet []byte, route *router.Route) {
-	g.begin(route)
-	g.bytes = append(g.bytes, packet...)
-	g.end()
-}
-
-// merge appends a log of another loop, as far as this loop's readers are concerned.
-func (g *roundLog) merge(other *roundLog) {
-	offset := len(g.bytes)
-	g.bytes = append(g.bytes, other.bytes...)
+// merge appends those runs of another log that have readers on a loop.
+func (g *roundLog) merge(other *roundLog, loop int) {
+	g.size += len(other.bytes)
 	for _, r := range other.runs {
-		r.from += offset
-		r.to += offset
+		if len(r.route.Targets(loop)) == 0 {
+			continue
+		}
+		from := len(g.bytes)
+		g.bytes = append(g.bytes, other.bytes[r.from:r.to]...)
 		if last := len(g.runs) - 1; last >= 0 && g.runs[last].route == r.route {
-			g.runs[last].to = r.to
+			g.runs[last].to = len(g.bytes)
 			g.runs[last].messages += r.messages
 			continue
 		}
-		g.runs = append(g.runs, r)
+		g.runs = append(g.runs, run{route: r.route, from: from, to: len(g.bytes), messages: r.messages})
 	}
+}
+
+// charge is what a log in a mailbox counts for: the bytes that were pushed.
+func (g *roundLog) charge() int {
+	if g.merged {
+		return g.size
+	}
+	return len(g.bytes)
 }
 
 func (g *roundLog) empty() bool { return len(g.runs) == 0 }
@@ -96,6 +101,7 @@ func (g *roundLog) reset() {
 	clear(g.runs) // keeps no route alive
 	g.runs = g.runs[:0]
 	clear(g.loops)
+	g.size = 0
 }
 
 // logPool keeps a few empty logs of one loop. Any goroutine may put.

@@ -136,19 +136,22 @@ func (s *Server) OnTick() (time.Duration, gnet.Action) {
 		return time.Second, gnet.None
 	}
 	for _, l := range s.loops {
-		l.post(letter{kind: letterTick})
+		if !l.tickWaits.Swap(true) { // a loop that stood still does not make up for the time: nobody was heard
+			l.post(letter{kind: letterTick})
+		}
 	}
 	s.lines.tick(s)
 	return time.Second, gnet.None
 }
 
 // OnOpen is called on the loop that accepted a socket.
-func (s *Server) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
+func (s *Server) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 	if bell, ok := gc.Context().(*bell); ok {
 		bell.hang(gc)
 		return nil, gnet.None
 	}
 	l := s.loopOf(gc.EventLoop())
+	defer l.rescue(nil)
 	if s.open.Add(1) > int64(s.limits.Connections) || s.stopping.Load() {
 		s.open.Add(-1)
 		l.refusedSockets.add(1)
@@ -157,7 +160,9 @@ func (s *Server) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 	l.accepted.add(1)
 	c := &conn{loop: l, gc: gc, seenTick: l.wheel.now, patienceTicks: connectPatience(s.config.ConnectTimeout)}
 	gc.SetContext(c)
-	_ = gc.SetKeepAlive(true, tcpKeepAliveIdle, 0, 0) // a peer that lost its power is found out in the end
+	if err := gc.SetKeepAlive(true, tcpKeepAliveIdle, tcpKeepAliveInterval, tcpKeepAliveProbes); err != nil {
+		s.log.Debug().Err(err).Msg("no TCP keep-alive")
+	}
 	l.wheel.file(c)
 	return nil, gnet.None
 }
@@ -182,6 +187,7 @@ func (s *Server) OnTraffic(gc gnet.Conn) gnet.Action {
 // within a write.
 func (s *Server) OnClose(gc gnet.Conn, err error) gnet.Action {
 	if c, ok := gc.Context().(*conn); ok {
+		defer c.loop.rescue(nil)
 		c.loop.closed(c, err)
 		c.loop.schedule()
 	}
@@ -197,7 +203,8 @@ func (s *Server) packetBytesMax(state session.State) int {
 }
 
 // Shutdown stops accepting, stops reading, sends what is queued for readers until ctx is done,
-// and has Run return nil. It returns how many bytes were left unsent.
+// and has Run return nil. It returns how many bytes were left unsent, as far as the loops could
+// tell by then. Call it once, after Listening is closed: before that there is nothing to stop.
 func (s *Server) Shutdown(ctx context.Context) (unsent int) {
 	select {
 	case <-s.listening:

@@ -40,9 +40,7 @@ func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
 		l.codes = append(l.codes, byte(code))
 	}
 	l.replies = codec.AppendSuback(l.replies, p.PacketID, l.codes)
-	for _, filter := range granted {
-		l.sendRetained(c, filter)
-	}
+	l.startReplay(c, granted)
 	return nil
 }
 
@@ -69,25 +67,3 @@ func (l *loop) subscribe(c *conn, filter string, granted *[]string) codec.QoS {
 func (l *loop) subscriber(c *conn) router.Subscriber {
 	return router.Subscriber{ID: uint64(c.handle), Group: l.index}
 }
-
-// sendRetained sends c the retained messages that match filter, with RETAIN set
-// [MQTT-3.3.1-6] [MQTT-3.3.1-8]. They go through the round log, behind what is in it already, so
-// that a message published later never arrives before the retained one.
-func (l *loop) sendRetained(c *conn, filter string) {
-	l.packets = l.server.retained.Match(filter, l.packets[:0])
-	if len(l.packets) == 0 {
-		return
-	}
-	route := router.SingleRoute(l.subscriber(c), codec.QoS0)
-	for _, packet := range l.packets {
-		l.log.append(packet, route)
-		l.flushIfLarge()
-	}
-	clear(l.packets)
-	if cap(l.packets) > retainedScratchMax {
-		l.packets = nil
-	}
-}
-
-// retainedScratchMax is how many packets the scratch slice may hold between two uses. (chosen)
-const retainedScratchMax = 4096

@@ -7,22 +7,27 @@ import (
 )
 
 // When a client connects while an older connection has its Client Identifier, the older one is
-// closed [MQTT-3.1.4-2], its subscriptions are removed and its Will is published, and only then
-// the new one gets its CONNACK: so a client that comes back never sees its old Will after its
-// new life began. The older connection may live on another loop; that loop is asked by letter,
-// and the new connection is parked meanwhile.
+// closed [MQTT-3.1.4-2], its subscriptions are removed, its Will and what it published last are
+// handed to every loop, and only then the new one gets its CONNACK: so nobody sees the old Will
+// after the new life began. The older connection may live on another loop; that loop is asked by
+// letter, and the new connection is parked meanwhile.
 //
 //	new connection's loop                old connection's loop
 //	Claim, takeOver --- letterKick --->  kick: close
-//	(parked)                             reap: unsubscribe, Will
-//	released  <------- letterReleased -  announceGone, after the flush
+//	(parked)                             bury: unsubscribe, Will
+//	                                     flush
+//	                                     releaseBuried: Client Identifier, slot
+//	released  <------- letterReleased -  announceReleased
 //	accept
 //
 // Claim names each owner to one claimant only, so the waits form a line, never a ring. A parked
 // connection that is itself taken over, or lost, keeps its place in the line: it is cleaned up
 // after only when the one before it is gone.
 
-var errTakenOver = errors.New("taken over by a new connection [MQTT-3.1.4-2]")
+var (
+	errTakenOver = errors.New("taken over by a new connection [MQTT-3.1.4-2]")
+	errStopping  = errors.New("the server is stopping")
+)
 
 // takeOver parks c and has the previous owner of its Client Identifier closed.
 func (l *loop) takeOver(c *conn, previous session.Handle) {
@@ -30,20 +35,20 @@ func (l *loop) takeOver(c *conn, previous session.Handle) {
 	c.state = session.Parked
 	c.awaiting = true
 	if old := l.server.table.Resolve(previous); old != nil && old.loop != l {
-		old.loop.post(letter{kind: letterKick, handle: previous, reply: c.handle})
+		old.loop.post(letter{kind: letterKick, handle: previous, waiter: c.handle})
 		return
 	}
 	l.kick(previous, c.handle)
 }
 
-// kick closes the connection that handle names, so that reply can have its place.
-func (l *loop) kick(handle, reply session.Handle) {
+// kick closes the connection that handle names, so that waiter can have its place.
+func (l *loop) kick(handle, waiter session.Handle) {
 	c := l.server.table.Resolve(handle)
 	if c == nil { // gone already
-		l.gone = append(l.gone, reply)
+		l.waiting = append(l.waiting, waiter)
 		return
 	}
-	c.successor = reply
+	c.successor = waiter
 	l.close(c, errTakenOver)
 }
 
@@ -64,40 +69,51 @@ func (l *loop) reap() {
 	l.reaped = l.reaped[:0]
 }
 
-// bury removes everything of a closed connection's client: its subscriptions, its Client
-// Identifier and its slot, in this order, and publishes its Will unless it said goodbye.
+// bury removes the subscriptions of a closed connection's client and publishes its Will, unless
+// it said goodbye or the server is stopping.
 func (l *loop) bury(c *conn) {
 	l.server.lines.disconnected(l.server, c)
-	s := c.session
-	if s == nil {
+	if c.handle == session.NoHandle {
 		return
 	}
+	l.buried = append(l.buried, c)
+	s := c.session
 	for filter := range s.Filters() {
 		l.server.router.Unsubscribe(filter, uint64(c.handle))
 	}
-	if s.Will != nil && !c.discard && c.connected && !l.quiesced {
+	if s.Will != nil && c.connected && !c.discard && !l.quiesced {
 		l.publishWill(s.Will)
-	}
-	l.server.clients.Release(s.ClientID, c.handle)
-	l.server.table.Release(c.handle)
-	if c.successor != session.NoHandle {
-		l.gone = append(l.gone, c.successor)
 	}
 }
 
-// announceGone tells those who waited for a connection that it is gone.
-func (l *loop) announceGone() {
-	for i := 0; i < len(l.gone); i++ {
-		c := l.server.table.Resolve(l.gone[i])
-		switch {
-		case c == nil: // cannot be: who waits keeps its slot
-		case c.loop == l:
-			l.released(c.handle)
-		default:
-			c.loop.post(letter{kind: letterReleased, handle: c.handle})
+// releaseBuried gives the Client Identifiers and slots of the buried free. It comes after the
+// flush, so that what a client published, its Will last, is ahead of all that it does when it comes
+// back, on whichever loop.
+func (l *loop) releaseBuried() {
+	for _, c := range l.buried {
+		l.server.clients.Release(c.session.ClientID, c.handle)
+		l.server.table.Release(c.handle)
+		if c.successor != session.NoHandle {
+			l.waiting = append(l.waiting, c.successor)
 		}
 	}
-	l.gone = l.gone[:0]
+	clear(l.buried)
+	l.buried = l.buried[:0]
+}
+
+// announceReleased tells those who waited for a connection that it is gone.
+func (l *loop) announceReleased() {
+	for i := 0; i < len(l.waiting); i++ {
+		handle := l.waiting[i]
+		switch c := l.server.table.Resolve(handle); {
+		case c == nil: // cannot be: who waits keeps its slot
+		case c.loop == l:
+			l.released(handle)
+		default:
+			c.loop.post(letter{kind: letterReleased, handle: handle})
+		}
+	}
+	l.waiting = l.waiting[:0]
 }
 
 // released goes on with a parked connection: the one before it is gone.
@@ -108,18 +124,13 @@ func (l *loop) released(handle session.Handle) {
 	}
 	c.awaiting = false
 	switch {
+	case c.live() && l.quiesced:
+		l.close(c, errStopping)
 	case c.live():
 		l.serving = c
 		l.accept(c)
 		l.serve(c)
 	case c.undead: // lost while it was parked, and reaped in vain
 		l.reaped = append(l.reaped, c)
-	}
-}
-
-// post puts a letter into the loop's mailbox. Any goroutine may call it.
-func (l *loop) post(m letter) {
-	if l.mailbox.push(m) {
-		l.ring()
 	}
 }

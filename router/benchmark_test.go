@@ -159,10 +159,10 @@ func BenchmarkRetainedMatch(b *testing.B) {
 	}
 	for _, filter := range []string{"dev/7/state", "dev/7/+", "dev/+/none", "+/7/state"} {
 		b.Run(filter, func(b *testing.B) {
-			var packets [][]byte
+			var messages []*RetainedMessage
 			b.ReportAllocs()
 			for b.Loop() {
-				packets = r.Match(filter, packets[:0])
+				messages = r.Match(filter, messages[:0])
 			}
 		})
 	}

@@ -111,7 +111,7 @@ func (c *Cache) put(t *cached) {
 
 func (c *Cache) empty() {
 	c.topics, c.held = make(map[string]*cached), make(map[*Route]int)
-	c.bytes, c.targets = 0, 0
+	c.last, c.bytes, c.targets = nil, 0, 0
 	c.resets++
 }
 
@@ -161,6 +161,7 @@ func (c *Cache) rebuild(t *cached) {
 		if c.targets > cacheTargetsMax {
 			c.empty()
 			c.put(t)
+			c.last = t
 		}
 	}
 	clear(parts) // the scratch keeps no route alive

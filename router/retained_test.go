@@ -24,7 +24,7 @@ func TestRandomRetained(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			topics := alphabet{[]string{"", "a", "b", "$a"}, 4, false}
 			filters := alphabet{topics.levels, topics.depth, true}
-			r, model := NewRetained(40, 1000), make(map[string]string)
+			r, model := newRetained(40, 1000), make(map[string]string)
 			for step := range 1500 {
 				topic := topics.pick(random)
 				if random.IntN(3) == 0 {
@@ -57,6 +57,41 @@ func modelStore(model map[string]string, topic, packet string, messagesMax, byte
 	}
 	model[topic] = packet
 	return true
+}
+
+// newRetained returns a store that counts the bytes of packets only.
+func newRetained(messagesMax, bytesMax int) *Retained {
+	r := NewRetained(messagesMax, bytesMax)
+	r.nodeBytes = 0
+	return r
+}
+
+// The tree counts as well: a topic of many levels cannot take more memory than the limit says.
+func TestRetainedCountsItsTree(t *testing.T) {
+	r := NewRetained(100, 20*topicNodeBytes)
+	assert.True(t, r.Store([]byte("a/b/c"), []byte("12345")))
+	assert.Equal(t, 3*topicNodeBytes+5, r.Bytes())
+	assert.True(t, r.Store([]byte("a/b"), []byte("1")), "on the way of another")
+	assert.Equal(t, 3*topicNodeBytes+6, r.Bytes())
+	assert.True(t, r.Store([]byte("a/b/d/e"), []byte("1")), "shares two levels")
+	assert.Equal(t, 5*topicNodeBytes+7, r.Bytes())
+	assert.False(t, r.Store([]byte(strings.Repeat("/", 20)), []byte("1")), "too deep")
+	for _, topic := range []string{"a/b/c", "a/b", "a/b/d/e"} {
+		r.Clear([]byte(topic))
+	}
+	requireNothingRetained(t, r)
+}
+
+// Who holds a message can tell that it was replaced or cleared.
+func TestRetainedMessageCurrent(t *testing.T) {
+	r := retainedOf(t, 9, 99, "a=1", "b=2")
+	a, b := r.Match("a", nil)[0], r.Match("b", nil)[0]
+	assert.True(t, a.Current() && b.Current())
+	r.Store([]byte("a"), []byte("3"))
+	r.Clear([]byte("b"))
+	assert.False(t, a.Current() || b.Current())
+	assert.True(t, r.Match("a", nil)[0].Current())
+	assert.Equal(t, "1", string(a.Packet()))
 }
 
 func modelBytes(model map[string]string) (n int) {
@@ -96,7 +131,7 @@ func requireNothingRetained(t testing.TB, r *Retained) {
 // retainedOf stores what is written as "topic=packet".
 func retainedOf(t testing.TB, messagesMax, bytesMax int, messages ...string) *Retained {
 	t.Helper()
-	r := NewRetained(messagesMax, bytesMax)
+	r := newRetained(messagesMax, bytesMax)
 	for _, m := range messages {
 		topic, packet, _ := strings.Cut(m, "=")
 		require.True(t, r.Store([]byte(topic), []byte(packet)), m)
@@ -156,14 +191,15 @@ func TestRetainedRefusalCountsNothing(t *testing.T) {
 
 func TestMatchAppends(t *testing.T) {
 	r := retainedOf(t, 9, 99, "a=1")
-	got := r.Match("a", [][]byte{[]byte("before")})
-	assert.Equal(t, [][]byte{[]byte("before"), []byte("1")}, got)
-	assert.Equal(t, [][]byte{[]byte("before")}, r.Match("b", got[:1]))
+	before := []*RetainedMessage{{packet: []byte("before")}}
+	got := r.Match("a", before)
+	assert.Equal(t, []string{"1", "before"}, sortedPackets(got))
+	assert.Equal(t, before, r.Match("b", got[:1]))
 }
 
 // Store keeps the packet, and of the topic nothing: it is lent for the call.
 func TestStoreCopiesTheTopic(t *testing.T) {
-	r := NewRetained(9, 99)
+	r := newRetained(9, 99)
 	topic := []byte("a/b/c")
 	require.True(t, r.Store(topic, []byte("1")))
 	for i := range topic {
@@ -178,7 +214,7 @@ func TestStoreCopiesTheTopic(t *testing.T) {
 // A topic as deep as may be, in every order of coming and going.
 func TestRetainedDeepTopics(t *testing.T) {
 	slashes := strings.Repeat("/", codec.MaxTopicLevels-1)
-	r := NewRetained(1000, 1<<20)
+	r := newRetained(1000, 1<<20)
 	for n := range codec.MaxTopicLevels - 1 {
 		require.True(t, r.Store([]byte(slashes[:n+1]), []byte("x")))
 	}
@@ -201,16 +237,17 @@ func TestRetainedDeepTopics(t *testing.T) {
 // read. A packet that is found is whole and belongs to its topic.
 func TestRetainedConcurrently(t *testing.T) {
 	const writers, topics, rounds = 4, 8, 60
-	r := NewRetained(writers*topics, 1<<20)
+	r := newRetained(writers*topics, 1<<20)
 	var writing, reading sync.WaitGroup
 	var done atomic.Bool
 	for range 2 {
 		reading.Go(func() {
-			var packets [][]byte
+			var messages []*RetainedMessage
 			for !done.Load() {
 				for _, filter := range []string{"#", "shared/#", "+/+/1", "shared/2/+"} {
-					packets = r.Match(filter, packets[:0])
-					for _, p := range packets {
+					messages = r.Match(filter, messages[:0])
+					for _, m := range messages {
+						p := m.Packet()
 						topic, text, _ := strings.Cut(string(p), "=")
 						if !matches(filter, topic) || text != strings.Repeat(text[:1], len(text)) {
 							t.Errorf("%s found %s", filter, p)
@@ -247,7 +284,7 @@ func TestRetainedConcurrently(t *testing.T) {
 // A message that does not fit must not make one refused that does: it never counts, not even
 // for a moment.
 func TestRetainedRefusalDisturbsNobody(t *testing.T) {
-	r := NewRetained(10, 100)
+	r := newRetained(10, 100)
 	small, large := make([]byte, 50), make([]byte, 101)
 	var refused, stored sync.WaitGroup
 	var done atomic.Bool
@@ -278,7 +315,7 @@ func TestRetainedRefusalDisturbsNobody(t *testing.T) {
 
 // All goroutines together fill the store to its limit exactly.
 func TestRetainedFillsToTheLimit(t *testing.T) {
-	r := NewRetained(100, 1<<20)
+	r := newRetained(100, 1<<20)
 	var stored atomic.Int64
 	var wait sync.WaitGroup
 	for w := range 4 {

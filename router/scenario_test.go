@@ -176,9 +176,9 @@ func sortedWords(text string) []string {
 	return words
 }
 
-func sortedPackets(packets [][]byte) (words []string) {
-	for _, p := range packets {
-		words = append(words, string(p))
+func sortedPackets(messages []*RetainedMessage) (words []string) {
+	for _, m := range messages {
+		words = append(words, string(m.Packet()))
 	}
 	slices.Sort(words)
 	return words

@@ -1,10 +1,18 @@
 package session
 
-import "mqttd/codec"
+import (
+	"strings"
 
-// FiltersMax bounds the subscriptions of one client. A filter above it is answered
-// with the failure code in SUBACK. (chosen)
-const FiltersMax = 10_000
+	"mqttd/codec"
+)
+
+// FiltersMax bounds the subscriptions of one client, FilterLevelsMax the levels of their filters
+// together, which is what they cost in memory. A filter above either is answered with the
+// failure code in SUBACK. (chosen)
+const (
+	FiltersMax      = 10_000
+	FilterLevelsMax = 100_000
+)
 
 // Session is what the broker remembers of one client. It is loop-confined: only the
 // event loop that serves the client's connection touches it.
@@ -19,6 +27,7 @@ type Session struct {
 	Will *Will
 
 	filters    map[string]codec.QoS // Topic Filter -> granted QoS; len <= FiltersMax
+	levels     int                  // of filters; <= FilterLevelsMax
 	unreleased map[uint16]struct{}  // QoS 2 Packet Identifiers received, PUBREL not yet seen
 }
 
@@ -52,11 +61,14 @@ func New(h Handle, clientID string, p *codec.Connect) *Session {
 }
 
 // Subscribe notes a subscription and its granted QoS. An equal filter replaces the one
-// before [MQTT-3.8.4-3]. It returns false, and notes nothing, when the client already has
-// FiltersMax others.
+// before [MQTT-3.8.4-3]. It returns false, and notes nothing, when one more would pass a limit.
 func (s *Session) Subscribe(filter string, granted codec.QoS) bool {
-	if _, known := s.filters[filter]; !known && len(s.filters) >= FiltersMax {
-		return false
+	if !s.Subscribed(filter) {
+		levels := s.levels + levelsOf(filter)
+		if len(s.filters) >= FiltersMax || levels > FilterLevelsMax {
+			return false
+		}
+		s.levels = levels
 	}
 	if s.filters == nil {
 		s.filters = make(map[string]codec.QoS, 1)
@@ -72,8 +84,17 @@ func (s *Session) Unsubscribe(filter []byte) bool {
 		return false
 	}
 	delete(s.filters, string(filter))
+	s.levels -= levelsOf(string(filter))
 	return true
 }
+
+// Subscribed reports whether the client has a subscription with exactly this filter.
+func (s *Session) Subscribed(filter string) bool {
+	_, known := s.filters[filter]
+	return known
+}
+
+func levelsOf(filter string) int { return 1 + strings.Count(filter, "/") }
 
 // Filters returns the client's subscriptions: Topic Filter and granted QoS. The caller
 // reads the map and does not keep it.
