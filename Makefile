@@ -2,7 +2,7 @@
 # are installed by `make clients`, which `make test` calls.
 
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS     := -s -w -X main.version=$(VERSION)
+LDFLAGS     := -s -w -X main.version=$(VERSION) -X mqttd/bench.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 MQTTJS      := cmd/mqttd/testdata/mqttjs
 FUZZTIME    := 5s

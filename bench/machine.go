@@ -36,8 +36,14 @@ func thisMachine() Machine {
 	return m
 }
 
+// version is set by the linker, see Makefile.
+var version string
+
 // Version returns the version of the module this program was built from.
 func Version() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "(devel)"
