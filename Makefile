@@ -29,7 +29,7 @@ clients: ## install the MQTT clients that the tests drive, where they are missin
 	$(SUDO) apt-get update -qq && \
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$packages >/dev/null && \
 	case "$$packages " in *" mosquitto "*) $(SUDO) systemctl disable --now mosquitto >/dev/null 2>&1 || true;; esac # or it takes port 1883
-	@$(MAKE) --no-print-directory $(MQTTJS)/node_modules
+	@$(MAKE) -s --no-print-directory $(MQTTJS)/node_modules
 
 test: clients ## all tests, with the race detector, in random order
 	go test -race -shuffle=on ./...

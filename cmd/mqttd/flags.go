@@ -30,7 +30,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	set.SetOutput(io.Discard)
 	set.IntVar(&c.Port, "port", c.Port, "TCP `port` to listen on; 0 takes a free one")
 	set.StringVar(&c.Host, "host", c.Host, "`address` to listen on (default all addresses)")
-	set.IntVar(&c.Loops, "loops", c.Loops, "`number` of event loops (default one per CPU)")
+	set.IntVar(&c.Loops, "loops", c.Loops, "`number` of event loops, one per CPU unless set")
 	set.IntVar(&c.MaxClients, "max-clients", c.MaxClients, "`number` of client slots")
 	set.IntVar(&c.MaxPacketBytes, "max-packet-size", c.MaxPacketBytes, "largest packet accepted, in `bytes`")
 	set.IntVar(&c.ClientBufferBytes, "client-buffer", c.ClientBufferBytes,
