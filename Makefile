@@ -42,8 +42,9 @@ fuzz: ## each fuzz target for FUZZTIME (5s)
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./codec || exit 1; done
 
 bench: build ## 50 publishers and 50 subscribers against a broker it starts
-	@bin/mqttd -host 127.0.0.1 -port 18839 -log-level warn & broker=$$!; \
-	sleep 1; bin/mqttbench -port 18839; status=$$?; kill $$broker; wait $$broker; exit $$status
+	@bin/mqttd -host 127.0.0.1 -port 18839 -log-level warn & broker=$$!; sleep 1; \
+	kill -0 $$broker || exit 1; \
+	bin/mqttbench -port 18839 -pid $$broker; status=$$?; kill $$broker; wait $$broker; exit $$status
 
 lint: ## formatting, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }

@@ -86,6 +86,9 @@ func (c Config) Address() string { return net.JoinHostPort(c.Host, strconv.Itoa(
 // Open reports whether the load is open loop: at a given rate, with no window.
 func (c Config) Open() bool { return c.RatePerSecond > 0 }
 
+// timeMax bounds the duration and the warm-up; chosen.
+const timeMax = 24 * time.Hour
+
 // Validate returns nil or one error, of one line, that names every fault and wraps ErrConfig.
 func (c Config) Validate() error {
 	var faults []string
@@ -106,8 +109,8 @@ func (c Config) Validate() error {
 	require(c.RatePerSecond >= 0 && c.RatePerSecond <= rateMaxPerSecond, "rate %g is not within 0 to %g messages/s", c.RatePerSecond, rateMaxPerSecond)
 	require(c.Open() || c.Window >= c.Publishers, "window of %d is smaller than one message for each of %d publishers", c.Window, c.Publishers)
 	require(c.Window <= windowMax, "window of %d is larger than %d", c.Window, windowMax)
-	require(c.Duration > 0, "duration %v is not above 0", c.Duration)
-	require(c.Warmup >= 0, "warmup %v is below 0", c.Warmup)
+	require(c.Duration > 0 && c.Duration <= timeMax, "duration %v is not within 0 to %v, 0 excluded", c.Duration, timeMax)
+	require(c.Warmup >= 0 && c.Warmup <= timeMax, "warmup %v is not within 0 to %v", c.Warmup, timeMax)
 	require(c.QoS == 0, "qos %d is not supported, only 0 is for now", c.QoS)
 	require(c.PID >= 0, "pid %d is below 0", c.PID)
 	faults = append(faults, c.topicFaults()...)

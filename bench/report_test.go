@@ -87,10 +87,10 @@ func TestJudgeSaturation(t *testing.T) {
 		broker        *Usage
 		want          bool
 	}{
-		"an idle generator":                   {50, &Usage{CorePercent: 50}, false},
-		"a busy generator, an idle broker":    {95, &Usage{CorePercent: 50}, true},
-		"both busy":                           {95, &Usage{CorePercent: 95}, false},
-		"a busy generator, an unknown broker": {95, nil, true},
+		"an idle generator":                                      {50, &Usage{CorePercent: 50}, false},
+		"a busy generator, an idle broker":                       {95, &Usage{CorePercent: 50}, true},
+		"both busy: a broker of two loops may have more to give": {95, &Usage{CorePercent: 95}, true},
+		"a busy generator, an unknown broker":                    {95, nil, true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -59,8 +59,11 @@ type Accounts struct {
 	Expected       uint64 `json:"expected"`
 	Received       uint64 `json:"received"` // duplicates included
 	Lost           uint64 `json:"lost"`
-	Duplicated     uint64 `json:"duplicated"`
-	OutOfOrder     uint64 `json:"out_of_order"` // arrived after a later message of the same publisher
+	// NotArrived are those of Lost after which nothing of their publisher arrived: the broker dropped
+	// them, or still had them when the run ended.
+	NotArrived uint64 `json:"not_arrived"`
+	Duplicated uint64 `json:"duplicated"`
+	OutOfOrder uint64 `json:"out_of_order"` // arrived after a later message of the same publisher
 	// Unexpected are PUBLISH packets that this run did not send, or not to that subscriber.
 	Unexpected uint64 `json:"unexpected"`
 	// WindowTimeouts is how often a publisher's window moved on after 1 s without a delivery.
@@ -91,9 +94,10 @@ type Usage struct {
 	CPUSecondsPerMillion float64 `json:"cpu_seconds_per_million_deliveries"`
 	CorePercent          float64 `json:"core_percent"` // 100: one core, all the time
 	// ThreadPercent is that of the busiest thread; known for the generator only.
-	ThreadPercent    float64 `json:"thread_percent,omitempty"`
-	ResidentBytes    uint64  `json:"resident_bytes"`     // at the end
-	ResidentBytesMax uint64  `json:"resident_bytes_max"` // of the samples, once a second
+	ThreadPercent float64 `json:"thread_percent,omitempty"`
+	ResidentBytes uint64  `json:"resident_bytes"` // at the end
+	// ResidentBytesMax is the largest sample, one a second; of the generator there is only the one at the end.
+	ResidentBytesMax uint64 `json:"resident_bytes_max"`
 }
 
 func newUsage(pid int, name string, cpu time.Duration, r Rates) Usage {
@@ -180,7 +184,7 @@ func (r *Result) judge() {
 	r.Warnings = []string{}
 	warn := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
 
-	r.Saturated = r.Generator.ThreadPercent > busyPercent && (r.Broker == nil || r.Broker.CorePercent < busyPercent)
+	r.Saturated = r.Generator.ThreadPercent > busyPercent
 	if r.Saturated {
 		warn("the generator was saturated (its thread was %.0f %% busy): the broker may be faster than this", r.Generator.ThreadPercent)
 	}
@@ -189,6 +193,9 @@ func (r *Result) judge() {
 	}
 	if n := r.Deliveries.WindowTimeouts; n > 0 {
 		warn("a publisher's window moved on %s times after 1 s without a delivery", thousands(n))
+	}
+	if n := r.Deliveries.NotArrived; n > 0 {
+		warn("%s of the lost deliveries may still be on their way: nothing had arrived for %v when the run ended", thousands(n), stallAfter)
 	}
 	if n := r.Deliveries.Unexpected; n > 0 {
 		warn("subscribers received %s PUBLISH packets that this run did not send them", thousands(n))

@@ -6,10 +6,16 @@
 #
 # mosquitto is measured when it is installed, with its best known QoS 0 settings.
 set -euo pipefail
+cd "$(dirname "$0")/.."
+for argument in "$@"; do
+	case $argument in -json* | --json*) echo "rounds.sh prints a table of its own: leave -json out" >&2; exit 2 ;; esac
+done
 rounds=${ROUNDS:-5}
 port=18841
 results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT
+pid=
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$results"' EXIT
+trap 'exit 143' TERM
 
 cat > "$results/mosquitto.conf" <<END
 listener $port 127.0.0.1
@@ -32,17 +38,21 @@ for ((round = 1; round <= rounds; round++)); do
 		pid=$!
 		for ((try = 0; try < 100; try++)); do
 			listening && break
+			kill -0 $pid 2>/dev/null || { echo "${broker%%|*} did not start" >&2; exit 1; }
 			sleep 0.05
 		done
 		bin/mqttbench -port $port -pid $pid -q "$@" >"$results/table" || status=$?
 		kill $pid
-		wait $pid || true
+		stopped=0
+		wait $pid || stopped=$?
+		pid=
 		((${status:-0} == 0)) || exit "$status"
+		((stopped == 0)) || { echo "${broker%%|*} ended with exit code $stopped" >&2; exit 1; }
 		awk -v name="${broker%%|*}" -v OFS='|' '
 			{ gsub(",", "", $2) }
 			$1 == "deliveries" { rate = $2 }
 			$1 == "p99" { p99 = $2 }
-			/CPU per million/ && !cpu { cpu = $5 }
+			/CPU per million/ && cpu == "" { cpu = $5 }
 			/resident memory/ { memory = $3 }
 			$1 == "lost" { lost = $2; gsub(",", "", lost) }
 			END { print name, rate, cpu, p99, memory, lost }' "$results/table" >>"$results/all"

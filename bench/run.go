@@ -80,6 +80,7 @@ func (r *Result) fill(p plan, l *load, c *collector) {
 	r.Throughput = newRates(c.begin, c.end)
 	r.Latency = newLatency(c.latency)
 	r.Deliveries = newAccounts(p, l.meter.flows, l.subscribers)
+	r.Deliveries.NotArrived = r.Deliveries.Lost - min(r.Deliveries.Lost, uint64(max(l.meter.missing, 0)))
 	r.Deliveries.MessagesUnsent = l.unsent
 	r.Deliveries.WindowTimeouts = l.stalls
 	r.Samples = c.samples

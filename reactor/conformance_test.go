@@ -18,6 +18,7 @@ func TestConformance(t *testing.T) {
 					Address:        s.Addr(),
 					MaxPacketBytes: s.config.MaxPacketBytes,
 					ConnectTimeout: s.config.ConnectTimeout,
+					KeepAliveSlack: 10 * time.Second, // on a machine that has much else to do
 				})
 			})
 		})

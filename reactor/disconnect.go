@@ -12,7 +12,7 @@ import (
 )
 
 // errDisconnect ends a connection as the client wished.
-var errDisconnect = errors.New("client disconnected")
+var errDisconnect = errors.New("sent DISCONNECT")
 
 // onDisconnect discards the Will [MQTT-3.14.4-3] and ends the connection.
 func (l *loop) onDisconnect(c *conn, f codec.Frame) error {

@@ -1,5 +1,7 @@
 package reactor
 
+import "golang.org/x/sys/unix"
+
 // drain delivers what other loops have handed over, opens the letters in the mailbox, in order,
 // and settles what they brought. What this loop has collected itself goes out first, so that
 // nobody gets a newer message before the replies and retained messages that precede it.
@@ -43,22 +45,28 @@ func (l *loop) open(m letter) {
 		l.tickWaits.Store(false)
 		l.advance()
 	case letterReplay:
-		l.replayAll()
+		l.replayArmed, l.replayDue = false, true
 	case letterKick:
 		l.kick(m.handle, m.waiter)
 	case letterReleased:
 		l.released(m.handle)
 	case letterQuiesce:
+		defer func() { m.answer <- 0 }()
 		l.quiesced = true
 		l.settle()
-		m.answer <- 0
 	case letterPending:
 		m.answer <- l.bytesPending()
 	}
 }
 
-// bytesPending returns how many bytes wait for this loop's readers.
+// bytesPending returns how many bytes wait for this loop's readers, those in the kernel included:
+// closing a socket with unread input would throw them away.
 func (l *loop) bytesPending() (n int) {
-	l.wheel.each(func(c *conn) { n += c.gc.OutboundBuffered() })
+	l.wheel.each(func(c *conn) {
+		n += c.gc.OutboundBuffered()
+		if unacknowledged, err := unix.IoctlGetInt(c.gc.Fd(), unix.SIOCOUTQ); err == nil {
+			n += unacknowledged
+		}
+	})
 	return n
 }

@@ -45,7 +45,7 @@ func fitLimits(descriptors uint64, loops, maxClients int) (Limits, error) {
 	spare := int64(descriptorMargin + descriptorsPerLoop*loops)
 	usable := int64(min(descriptors, 1<<30)) - spare
 	if usable < 2 {
-		return Limits{}, fmt.Errorf("the descriptor limit of %d is too small for %d loops: raise it (ulimit -n) above %d",
+		return Limits{}, fmt.Errorf("the descriptor limit of %d is too small for %d loops: raise it (ulimit -n) to %d at least",
 			descriptors, loops, spare+2)
 	}
 	room := min(refusalRoom, max(1, usable/8))

@@ -2,8 +2,10 @@ package reactor
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/rs/zerolog"
@@ -20,7 +22,7 @@ type lines struct {
 // retainedLogEvery is how often a full store of retained messages is logged at most.
 const retainedLogEvery = time.Minute
 
-// linesPerSecond bounds each kind of line. (CONVENTIONS: 100)
+// linesPerSecond bounds each kind of line. (chosen)
 const linesPerSecond = 100
 
 // lineLimit counts the lines of one kind in the current second.
@@ -84,9 +86,15 @@ func (n *lines) tick(s *Server) {
 	}
 }
 
-// cut bounds text that a client chose: at most 64 bytes of it reach the log. The log's encoder
-// quotes it, so that it cannot forge a line.
+// cut bounds text that a client chose: at most 64 bytes of it reach the log, and nothing that a
+// terminal or a reader of lines could take for a command. The log's encoder quotes the rest.
 func cut(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, text)
 	const bytesMax = 64
 	if len(text) <= bytesMax {
 		return text

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/panjf2000/gnet/v2"
 
@@ -52,7 +53,10 @@ type loop struct {
 	deferred  []letter // letters that came in during await
 	replaying []*conn  // with retained messages still to send
 
+	replayDue   bool // a turn of replaying comes with the next settle
 	replayArmed bool // a letterReplay is on its way
+	replaySent  int  // bytes in this turn
+	replayPause time.Duration
 
 	reaped  []*conn          // closed, to be buried
 	buried  []*conn          // buried, to be released after the flush
@@ -108,12 +112,15 @@ func (l *loop) settle() {
 		l.flush()
 		l.releaseBuried()
 		l.announceReleased()
+		if l.replayDue && l.log.empty() {
+			l.replayTurn()
+		}
 	}
 }
 
 // pending reports whether settle has something to do.
 func (l *loop) pending() bool {
-	return !l.log.empty() || len(l.owed) > 0 || len(l.reaped) > 0 || len(l.buried) > 0 || len(l.waiting) > 0
+	return !l.log.empty() || len(l.owed) > 0 || l.replayDue || len(l.reaped) > 0 || len(l.buried) > 0 || len(l.waiting) > 0
 }
 
 // receive handles what was read from c.
@@ -125,6 +132,10 @@ func (l *loop) receive(c *conn, chunk []byte) {
 	}
 	c.decoder.Feed(chunk)
 	l.serve(c)
+	if l.replayDue {
+		l.flush()
+		l.replayTurn()
+	}
 	if l.pending() {
 		l.schedule()
 	}
@@ -134,6 +145,9 @@ func (l *loop) receive(c *conn, chunk []byte) {
 func (l *loop) serve(c *conn) {
 	l.serving = c
 	defer l.served(c)
+	if c.state == session.Parked && !c.awaiting {
+		l.accept(c)
+	}
 	for c.state == session.AwaitConnect || c.state == session.Connected {
 		frame, ok, err := c.decoder.Next(l.server.packetBytesMax(c.state))
 		if err == nil && ok {
@@ -203,6 +217,7 @@ func (l *loop) closed(c *conn, err error) {
 	}
 	c.gc = nil
 	c.state = session.Closed
+	c.replay = nil
 	c.decoder.Release()
 	l.wheel.remove(c)
 	l.reaped = append(l.reaped, c)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -255,7 +256,7 @@ func TestFullBufferHasRoomForReplies(t *testing.T) {
 	l.receive(c, codec.AppendPingreq(nil))
 	assert.Equal(t, 1, out.writes)
 	assert.True(t, c.live())
-	out.buffered += repliesRoom
+	out.buffered = s.repliesBytesMax()
 	l.engine = closing{loop: l}
 	l.receive(c, codec.AppendPingreq(nil))
 	assert.False(t, c.live())
@@ -334,4 +335,58 @@ func (e closing) Close(gc gnet.Conn) error {
 	})
 	e.loop.closed(c, nil)
 	return nil
+}
+
+// A log waits for what its readers on the other loop get of it, and one of any size is taken while
+// there is room.
+func TestMailboxCountsWhatItHolds(t *testing.T) {
+	s := stillServer(t, 2)
+	l := s.loops[0]
+	join(t, l, "local reader", "bulk")
+	join(t, s.loops[1], "remote reader", "tiny", "large")
+	publisher, _ := join(t, l, "publisher")
+	for range 50 {
+		l.receive(publisher, append(publishes("bulk", 1, 190_000), publish("tiny", "x")...))
+		l.settle()
+	}
+	assert.Less(t, s.loops[1].mailbox.bytes, 200_000)
+	s.loops[1].mailbox.bytes += mailboxBytesMax - 200_001
+	l.receive(publisher, publishes("large", 1, 900_000))
+	l.settle()
+	assert.Zero(t, s.Stats().HandoverWaits+s.Stats().DroppedHandover)
+	s.loops[1].mailbox.bytes -= mailboxBytesMax - 200_001
+	s.loops[1].drain()
+	assert.EqualValues(t, 50+50+1, s.Stats().Deliveries)
+	assert.Zero(t, s.loops[1].mailbox.bytes)
+}
+
+// A log line whose writer has a bug costs neither the Client Identifier nor the slot.
+func TestPanicInALogLine(t *testing.T) {
+	s := stillServer(t, 1)
+	l := s.loops[0]
+	c, _ := join(t, l, "unlucky")
+	s.log = zerolog.New(&brokenWriter{}).Level(zerolog.InfoLevel)
+	l.closed(c, nil)
+	_ = (&flushTask{l}).Run(t.Context())
+	_ = (&flushTask{l}).Run(t.Context())
+	assert.Positive(t, s.Stats().Panics)
+	assert.Zero(t, s.table.Len())
+	assert.Zero(t, s.clients.Len())
+}
+
+// brokenWriter panics at its first line.
+type brokenWriter struct{ lines int }
+
+func (w *brokenWriter) Write(p []byte) (int, error) {
+	if w.lines++; w.lines == 1 {
+		panic("bug in the log's writer")
+	}
+	return len(p), nil
+}
+
+func TestShutdownAfterTheEnd(t *testing.T) {
+	s := stillServer(t, 1)
+	close(s.listening)
+	close(s.stopped)
+	assert.Zero(t, s.Shutdown(context.Background()), "it does not wait for loops that have ended")
 }

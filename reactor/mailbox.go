@@ -25,8 +25,8 @@ const (
 	letterPending                    // answer with the bytes that wait for this loop's readers
 )
 
-// mailboxBytesMax is how many bytes of logs may wait for one loop. A loop that would pass it
-// waits for the other, see handOver. (chosen: about twenty full logs)
+// mailboxBytesMax is how many bytes of logs may wait for one loop before the others wait for it, see
+// await; each may pass it by one log. (chosen: about twenty full logs)
 const mailboxBytesMax = 4 << 20
 
 // mailbox is a loop's inbox. Logs are first in, first out, for order per publisher depends on
@@ -50,44 +50,45 @@ func (m *mailbox) push(l letter) (ring bool) {
 	return len(m.letters) == 1 && len(m.logs) == 0
 }
 
-// pushLog adds a log, and a reference to it, unless too much waits already. One log is always
-// taken. Logs that pile up are merged, so that what waits takes no more memory than its bytes
-// and goes out in one write per reader.
+// pushLog adds a log, and a reference to it, unless too much waits already. Logs that pile up are
+// merged, so that what waits takes no more memory than its bytes and goes out in one write per
+// reader.
 func (m *mailbox) pushLog(g *roundLog) (ring, ok bool) {
-	merged, ring, ok := m.pushOrMerge(g)
-	if merged != nil {
-		merged.release()
+	shared, ring, ok := m.pushOrMerge(g)
+	if shared != nil {
+		shared.release()
 	}
 	return ring, ok
 }
 
-// pushOrMerge returns a log that was waiting and is now merged, to be released.
-func (m *mailbox) pushOrMerge(g *roundLog) (merged *roundLog, ring, ok bool) {
+// pushOrMerge also returns a log that was waiting and has been merged, to be released.
+func (m *mailbox) pushOrMerge(g *roundLog) (shared *roundLog, ring, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.bytes > 0 && m.bytes+len(g.bytes) > mailboxBytesMax {
+	if m.bytes >= mailboxBytesMax { // of any size: a large log must not starve behind small ones
 		return nil, false, false
 	}
-	m.bytes += len(g.bytes)
 	if len(m.logs) == 0 {
 		g.refs.Add(1)
 		m.logs = append(m.logs, g)
+		m.bytes += len(g.bytes)
 		return nil, len(m.letters) == 0, true
 	}
 	last := m.logs[len(m.logs)-1]
 	switch {
-	case last.merged && len(last.bytes)+len(g.bytes) <= flushBytes:
-	case last.merged || len(last.bytes)+len(g.bytes) > flushBytes:
+	case len(last.bytes)+len(g.bytes) > flushBytes:
 		last = m.takeSpare()
 		m.logs = append(m.logs, last)
-	default: // the first that waits is shared with other loops, so it is copied
-		own := m.takeSpare()
-		own.merge(last, m.loop)
-		m.logs[len(m.logs)-1] = own
-		merged, last = last, own
+	case !last.merged: // it is shared with other loops, so a copy takes its place
+		shared, last = last, m.takeSpare()
+		last.merge(shared, m.loop)
+		m.logs[len(m.logs)-1] = last
+		m.bytes += len(last.bytes) - len(shared.bytes)
 	}
+	before := len(last.bytes)
 	last.merge(g, m.loop)
-	return merged, false, true
+	m.bytes += len(last.bytes) - before
+	return shared, false, true
 }
 
 func (m *mailbox) takeSpare() *roundLog {
@@ -111,14 +112,13 @@ func (m *mailbox) take() (logs []*roundLog, letters []letter) {
 // delivered takes a log back that was taken: there is room for another. A merged one is used
 // again.
 func (m *mailbox) delivered(g *roundLog) {
-	bytes := g.charge()
-	reusable := g.merged && cap(g.bytes) <= logBytesCap
-	if reusable {
+	bytes, keep := len(g.bytes), g.merged && cap(g.bytes) <= logBytesCap
+	if keep {
 		g.reset()
 	}
 	m.mu.Lock()
 	m.bytes -= bytes
-	if reusable {
+	if keep {
 		m.spare = g
 	}
 	m.mu.Unlock()

@@ -23,12 +23,17 @@ type sink struct {
 	written  bytes.Buffer
 	keep     bool // keep what is written
 	buffered int
+	holds    bool // buffer what is written
 }
 
+func (s *sink) Fd() int               { return -1 }
 func (s *sink) OutboundBuffered() int { return s.buffered }
 func (s *sink) RemoteAddr() net.Addr  { return &net.TCPAddr{} }
 func (s *sink) Write(p []byte) (int, error) {
 	s.writes++
+	if s.holds {
+		s.buffered += len(p)
+	}
 	if s.keep {
 		s.written.Write(p)
 	}
@@ -155,7 +160,11 @@ func TestLogsOfOtherLoopsAreMerged(t *testing.T) {
 func TestLogPool(t *testing.T) {
 	p := logPool{loops: 2}
 	g := p.get()
-	g.begin(router.SingleRoute(router.Subscriber{ID: 1, Group: 1}, 0))
+	r := router.New()
+	r.Subscribe("a", router.Subscriber{ID: 1, Group: 1}, codec.QoS0)
+	route, err := r.NewCache().Route([]byte("a"))
+	require.NoError(t, err)
+	g.begin(route)
 	g.bytes = append(g.bytes, 'x')
 	g.end()
 	assert.True(t, g.loops[1])

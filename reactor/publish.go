@@ -28,6 +28,10 @@ func (l *loop) onPublish(c *conn, f codec.Frame) error {
 	}
 	if p.Retain {
 		l.retain(p.Topic, p.Payload)
+		// Who subscribed meanwhile is in the route, or finds the message retained.
+		if route, err = l.routes.Route(p.Topic); err != nil {
+			return err
+		}
 	}
 	if route.Len() == 0 {
 		return nil
@@ -89,14 +93,11 @@ func (l *loop) retain(topic, payload []byte) {
 // publishWill publishes the session's Will Message [MQTT-3.1.2-8].
 func (l *loop) publishWill(w *session.Will) {
 	topic := []byte(w.Topic)
-	route, err := l.routes.Route(topic)
-	if err != nil {
-		return // CONNECT was refused for such a topic
-	}
 	if w.Retain {
 		l.retain(topic, w.Payload)
 	}
-	if route.Len() > 0 {
+	route, err := l.routes.Route(topic)
+	if err == nil && route.Len() > 0 { // CONNECT was refused for a bad topic
 		l.encode(topic, w.Payload, route)
 	}
 }

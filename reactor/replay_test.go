@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,18 +70,21 @@ func TestReplayLeavesOutWhatIsNotCurrent(t *testing.T) {
 		retain(t, s, topic, "old")
 	}
 	reader, out := join(t, l, "reader")
-	out.keep, out.buffered = true, s.config.ClientBufferBytes // no room for a page
+	one := len(publish("a/1", "old"))
+	out.keep, out.holds = true, true
+	out.buffered = s.config.ClientBufferBytes/2 - one - len("SUBACK") // room for a page of one message
 	l.receive(reader, codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "a/#"}, {Filter: "b/#"}}))
 	l.settle()
 	require.Equal(t, []*conn{reader}, l.replaying)
+	require.Equal(t, []string{"SUBACK", "PUBLISH old"}, types(t, out))
 	writer, _ := join(t, l, "writer")
-	out.written.Reset()
 	out.buffered = 0
-	change := codec.AppendPublish(nil, &codec.Publish{Topic: []byte("a/1"), Payload: []byte("new"), Retain: true})
-	change = codec.AppendPublish(change, &codec.Publish{Topic: []byte("a/2"), Retain: true})
+	change := codec.AppendPublish(nil, &codec.Publish{Topic: []byte("a/2"), Payload: []byte("new"), Retain: true})
+	change = codec.AppendPublish(change, &codec.Publish{Topic: []byte("a/3"), Retain: true})
 	l.receive(writer, change)
 	l.receive(reader, codec.AppendUnsubscribe(nil, 2, []string{"b/#"}))
-	l.replayAll()
+	l.replayDue = true
+	l.settle()
 	assert.Empty(t, l.replaying)
 
 	var got []string
@@ -94,7 +98,7 @@ func TestReplayLeavesOutWhatIsNotCurrent(t *testing.T) {
 			got = append(got, fmt.Sprintf("%s %s %v", p.Topic, p.Payload, p.Retain))
 		}
 	}
-	assert.Equal(t, []string{"a/1 new false", "a/2  false", "a/3 old true"}, got)
+	assert.Equal(t, []string{"a/1 old true", "a/2 new false", "a/3  false"}, got)
 }
 
 // A message larger than all the room goes out when nothing else waits.
@@ -107,4 +111,46 @@ func TestReplayOfALargeMessage(t *testing.T) {
 	reader.subscribe("#")
 	got := []string{reader.expectPublish(), reader.expectPublish()}
 	assert.ElementsMatch(t, []string{"a " + large, "b " + large}, got)
+}
+
+// Filters that bring nothing, and a client that has no room, cost no lookup and no flush of what others
+// publish.
+func TestSubscribeDoesNotUndoBatching(t *testing.T) {
+	s := stillServer(t, 1)
+	l := s.loops[0]
+	retain(t, s, "kept", "v")
+	_, out := join(t, l, "reader", "data")
+	busy, _ := join(t, l, "busy")
+	var chunk []byte
+	for range 100 {
+		chunk = append(chunk, publish("data", "x")...)
+		chunk = codec.AppendSubscribe(chunk, 1, []codec.Subscription{{Filter: "other"}})
+	}
+	out.writes = 0
+	l.receive(busy, chunk)
+	l.settle()
+	assert.Equal(t, 1, out.writes)
+}
+
+// A subscription that was ended and begun again during a replay is served once more from its start,
+// not twice.
+func TestResubscribeDuringAReplay(t *testing.T) {
+	s := stillServer(t, 1)
+	l := s.loops[0]
+	for i := range 5 {
+		retain(t, s, fmt.Sprint("a/", i), "old")
+	}
+	reader, out := join(t, l, "reader")
+	out.keep, out.holds = true, true
+	out.buffered = s.config.ClientBufferBytes / 2 // no room
+	again := codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "a/#"}})
+	l.receive(reader, again)
+	l.receive(reader, codec.AppendUnsubscribe(nil, 2, []string{"a/#"}))
+	l.receive(reader, again)
+	out.written.Reset()
+	out.buffered = 0
+	l.replayDue = true
+	l.settle()
+	assert.Equal(t, slices.Repeat([]string{"PUBLISH old"}, 5), types(t, out))
+	assert.Nil(t, reader.replay)
 }

@@ -11,7 +11,8 @@ import (
 //
 // Those that acknowledge a QoS 1 or 2 PUBLISH wait for the flush of the round: when the client
 // reads them, its message has been handed to every loop, so what is published afterwards by
-// anyone, on any loop, arrives later.
+// anyone, on any loop, arrives later. The exception is a loop that is behind, see await: a message
+// for its readers is acknowledged when it is next in line there.
 
 // owed is a connection and the end of its replies in loop.debt.
 type owed struct {
@@ -65,12 +66,12 @@ func (l *loop) writeReplies() {
 }
 
 // reply writes replies to c. A client that does not read them is cut off when repliesRoom of them
-// wait on top of what may wait for one client.
+// wait on top of all else that may: its limit, or one message that is larger, see send.
 func (l *loop) reply(c *conn, replies []byte) {
 	if len(replies) == 0 || !c.live() {
 		return
 	}
-	if buffered := c.gc.OutboundBuffered(); buffered > 0 && buffered+len(replies) > l.server.config.ClientBufferBytes+repliesRoom {
+	if buffered := c.gc.OutboundBuffered(); buffered > 0 && buffered+len(replies) > l.server.repliesBytesMax() {
 		l.repliesOverflow.add(1)
 		l.close(c, errRepliesUnread)
 		return

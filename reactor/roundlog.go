@@ -21,7 +21,6 @@ type roundLog struct {
 
 	refs   atomic.Int32
 	pool   *logPool // immutable; nil when merged
-	size   int      // merged: bytes of the logs in it, those for other loops included
 	merged bool     // immutable; made of other loops' logs in a mailbox, loops is not kept
 }
 
@@ -56,7 +55,6 @@ func (g *roundLog) end() {
 
 // merge appends those runs of another log that have readers on a loop.
 func (g *roundLog) merge(other *roundLog, loop int) {
-	g.size += len(other.bytes)
 	for _, r := range other.runs {
 		if len(r.route.Targets(loop)) == 0 {
 			continue
@@ -70,14 +68,6 @@ func (g *roundLog) merge(other *roundLog, loop int) {
 		}
 		g.runs = append(g.runs, run{route: r.route, from: from, to: len(g.bytes), messages: r.messages})
 	}
-}
-
-// charge is what a log in a mailbox counts for: the bytes that were pushed.
-func (g *roundLog) charge() int {
-	if g.merged {
-		return g.size
-	}
-	return len(g.bytes)
 }
 
 func (g *roundLog) empty() bool { return len(g.runs) == 0 }
@@ -101,7 +91,6 @@ func (g *roundLog) reset() {
 	clear(g.runs) // keeps no route alive
 	g.runs = g.runs[:0]
 	clear(g.loops)
-	g.size = 0
 }
 
 // logPool keeps a few empty logs of one loop. Any goroutine may put.

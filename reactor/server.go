@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,7 @@ type Server struct {
 	address   string // immutable once listening
 	engine    gnet.Engine
 	listening chan struct{} // closed when clients can connect
+	stopped   chan struct{} // closed when the loops have ended
 	startErr  error         // why attach failed; read after gnet.Run
 
 	loops    []*loop // immutable
@@ -45,7 +47,7 @@ type Server struct {
 	stopping atomic.Bool
 }
 
-// ErrInUse is the error of Run, wrapped, when the port is taken.
+// ErrInUse is the error of Run when the port is taken.
 var ErrInUse = errors.New("address already in use")
 
 // New returns a server that is ready to Run. The error lists every fault of the configuration,
@@ -71,6 +73,7 @@ func New(config Config) (*Server, error) {
 		router:    router.New(),
 		retained:  router.NewRetained(router.RetainedMessagesMax, router.RetainedBytesMax),
 		listening: make(chan struct{}),
+		stopped:   make(chan struct{}),
 		assigned:  make(map[gnet.EventLoop]*loop),
 	}
 	for i := range config.Loops {
@@ -91,11 +94,12 @@ func (s *Server) Addr() string { return s.address }
 // Run serves clients until Shutdown and returns nil then. Any other return is an error: ErrInUse
 // when the port is taken, or what stopped the engine.
 func (s *Server) Run() error {
-	var err error
-	if s.address, err = probe(s.config.Host, s.config.Port); err != nil {
+	network, address, err := probe(s.config.Host, s.config.Port)
+	if err != nil {
 		return err
 	}
-	err = gnet.Run(s, "tcp://"+s.address,
+	s.address = address
+	err = gnet.Run(s, network+"://"+address,
 		gnet.WithNumEventLoop(s.config.Loops),
 		gnet.WithReusePort(true), // a listener per loop: a loop accepts, refuses and serves by itself
 		gnet.WithReuseAddr(true), // or connections that are still closing keep the next broker off the port
@@ -103,6 +107,7 @@ func (s *Server) Run() error {
 		gnet.WithTicker(true),
 		gnet.WithLogger(gnetLog{s.log}),
 	)
+	close(s.stopped)
 	for _, l := range s.loops {
 		l.unhang()
 	}
@@ -202,6 +207,11 @@ func (s *Server) packetBytesMax(state session.State) int {
 	return s.config.MaxPacketBytes
 }
 
+// repliesBytesMax is how much may wait for a client that is sent a reply.
+func (s *Server) repliesBytesMax() int {
+	return max(s.config.ClientBufferBytes, s.config.MaxPacketBytes+flushBytes) + repliesRoom
+}
+
 // Shutdown stops accepting, stops reading, sends what is queued for readers until ctx is done,
 // and has Run return nil. It returns how many bytes were left unsent, as far as the loops could
 // tell by then. Call it once, after Listening is closed: before that there is nothing to stop.
@@ -222,7 +232,7 @@ func (s *Server) Shutdown(ctx context.Context) (unsent int) {
 		if all {
 			unsent = bytes
 		}
-		if unsent == 0 && all || ctx.Err() != nil {
+		if unsent == 0 || !all {
 			break
 		}
 		time.Sleep(5 * time.Millisecond)
@@ -244,6 +254,8 @@ func (s *Server) ask(ctx context.Context, kind letterKind) (sum int, all bool) {
 			sum += n
 		case <-ctx.Done():
 			return sum, false
+		case <-s.stopped:
+			return sum, false
 		}
 	}
 	return sum, true
@@ -252,22 +264,27 @@ func (s *Server) ask(ctx context.Context, kind letterKind) (sum int, all bool) {
 // probe finds out whether the address can be listened on, and resolves port 0. gnet cannot be
 // asked: with a listener per loop a second broker on the same port would start, and share the
 // clients with the first.
-func probe(host string, port int) (string, error) {
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(port)))
+func probe(host string, port int) (network, address string, err error) {
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]") // as people write IPv6
+	network = "tcp"
+	if ip := net.ParseIP(host); ip != nil && ip.To4() != nil {
+		network = "tcp4" // or 0.0.0.0 would mean IPv6 as well
+	}
+	listener, err := net.Listen(network, net.JoinHostPort(host, fmt.Sprint(port)))
 	if err != nil {
-		return "", inUse(err)
+		return "", "", inUse(err)
 	}
 	defer listener.Close()
 	if host == "" {
-		return net.JoinHostPort("", fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)), nil
+		return network, net.JoinHostPort("", fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)), nil
 	}
-	return listener.Addr().String(), nil // the one address that host stands for
+	return network, listener.Addr().String(), nil // the one address that host stands for
 }
 
 // inUse makes a bind error speak of what is wrong.
 func inUse(err error) error {
 	if errors.Is(err, unix.EADDRINUSE) {
-		return fmt.Errorf("%w: %w", ErrInUse, err)
+		return ErrInUse
 	}
 	return err
 }

@@ -9,7 +9,7 @@ type Stats struct {
 	Clients       int // slots taken
 	Subscriptions int
 	Retained      int // messages
-	RetainedBytes int // of their packets
+	RetainedBytes int // of their packets, and of the tree they hang on
 
 	Accepted          uint64 // sockets
 	Connects          uint64 // CONNECT answered with CONNACK 0x00

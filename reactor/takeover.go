@@ -72,11 +72,14 @@ func (l *loop) reap() {
 // bury removes the subscriptions of a closed connection's client and publishes its Will, unless
 // it said goodbye or the server is stopping.
 func (l *loop) bury(c *conn) {
-	l.server.lines.disconnected(l.server, c)
-	if c.handle == session.NoHandle {
-		return
+	if c.handle != session.NoHandle {
+		l.buried = append(l.buried, c)
+		l.leave(c)
 	}
-	l.buried = append(l.buried, c)
+	l.server.lines.disconnected(l.server, c)
+}
+
+func (l *loop) leave(c *conn) {
 	s := c.session
 	for filter := range s.Filters() {
 		l.server.router.Unsubscribe(filter, uint64(c.handle))
@@ -90,14 +93,17 @@ func (l *loop) bury(c *conn) {
 // flush, so that what a client published, its Will last, is ahead of all that it does when it comes
 // back, on whichever loop.
 func (l *loop) releaseBuried() {
-	for _, c := range l.buried {
+	for i, c := range l.buried {
+		if c == nil {
+			continue // its turn ended in a panic
+		}
+		l.buried[i] = nil
 		l.server.clients.Release(c.session.ClientID, c.handle)
 		l.server.table.Release(c.handle)
 		if c.successor != session.NoHandle {
 			l.waiting = append(l.waiting, c.successor)
 		}
 	}
-	clear(l.buried)
 	l.buried = l.buried[:0]
 }
 
@@ -105,6 +111,10 @@ func (l *loop) releaseBuried() {
 func (l *loop) announceReleased() {
 	for i := 0; i < len(l.waiting); i++ {
 		handle := l.waiting[i]
+		l.waiting[i] = session.NoHandle
+		if handle == session.NoHandle {
+			continue // its turn ended in a panic
+		}
 		switch c := l.server.table.Resolve(handle); {
 		case c == nil: // cannot be: who waits keeps its slot
 		case c.loop == l:
@@ -127,8 +137,6 @@ func (l *loop) released(handle session.Handle) {
 	case c.live() && l.quiesced:
 		l.close(c, errStopping)
 	case c.live():
-		l.serving = c
-		l.accept(c)
 		l.serve(c)
 	case c.undead: // lost while it was parked, and reaped in vain
 		l.reaped = append(l.reaped, c)

@@ -16,6 +16,7 @@ func (l *loop) onUnsubscribe(c *conn, f codec.Frame) error {
 		}
 		if c.session.Unsubscribe(filter) {
 			l.server.router.Unsubscribe(string(filter), uint64(c.handle))
+			c.replay.remove(string(filter))
 		}
 	}
 	l.replies = codec.AppendAck(l.replies, codec.UNSUBACK, p.PacketID)

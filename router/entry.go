@@ -61,11 +61,11 @@ func (e *entry) remove(id uint64) bool {
 		return false
 	}
 	e.route = nil
-	last := len(e.subs) - 1
-	e.subs[i] = e.subs[last]
-	e.subs = e.subs[:last]
+	moved := e.subs[len(e.subs)-1]
+	e.subs[i] = moved
+	e.subs = e.subs[:len(e.subs)-1]
 	if e.where != nil {
-		e.where[e.subs[:last+1][i].ID] = i
+		e.where[moved.ID] = i
 		delete(e.where, id)
 	}
 	return true

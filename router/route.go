@@ -29,12 +29,6 @@ type group struct {
 
 var emptyRoute = &Route{}
 
-// SingleRoute returns the route to one subscriber, for messages that are meant for it
-// alone (retained ones on SUBSCRIBE).
-func SingleRoute(s Subscriber, qos codec.QoS) *Route {
-	return &Route{groups: []group{{index: s.Group, targets: []Target{{ID: s.ID, QoS: qos}}}}, len: 1}
-}
-
 // Len returns how many clients get the message.
 func (r *Route) Len() int { return r.len }
 

@@ -4,18 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-
-	"mqttd/codec"
 )
-
-func TestSingleRoute(t *testing.T) {
-	r := SingleRoute(Subscriber{7, 3}, codec.QoS1)
-	assert.Equal(t, 1, r.Len())
-	assert.Equal(t, 1, r.Groups())
-	assert.Equal(t, 3, r.Group(0))
-	assert.Equal(t, []Target{{7, codec.QoS1}}, r.Targets(3))
-	assert.Empty(t, r.Targets(0))
-}
 
 func TestRouteListsGroupsInOrder(t *testing.T) {
 	subscribers := []Subscriber{{1, 5}, {2, 0}, {3, 5}, {4, 2}}

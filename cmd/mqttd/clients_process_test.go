@@ -24,15 +24,15 @@ const (
 type process struct {
 	cmd    *exec.Cmd
 	exited chan struct{} // closed after the program has ended and its output is read
+	log    *bytes.Buffer // its standard error output; read it after exited is closed
 }
 
 // startProcess starts a program and calls onLine, unless nil, for each line of its standard output.
 // A test that fails shows the end of the program's standard error output.
 func startProcess(t *testing.T, onLine func(line []byte), name string, arguments ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(name, arguments...), exited: make(chan struct{})}
-	var stderr bytes.Buffer
-	p.cmd.Stderr = &stderr
+	p := &process{cmd: exec.Command(name, arguments...), exited: make(chan struct{}), log: new(bytes.Buffer)}
+	p.cmd.Stderr = p.log
 	stdout, output := io.Pipe()
 	p.cmd.Stdout = output
 	p.cmd.WaitDelay = patience // a child that the program left behind may hold the output open
@@ -44,8 +44,8 @@ func startProcess(t *testing.T, onLine func(line []byte), name string, arguments
 	go p.read(stdout, onLine)
 	t.Cleanup(func() {
 		p.kill()
-		if t.Failed() && stderr.Len() > 0 {
-			t.Logf("end of the log of %s:\n%s", name, stderr.Bytes()[max(0, stderr.Len()-tailBytesMax):])
+		if t.Failed() && p.log.Len() > 0 {
+			t.Logf("end of the log of %s:\n%s", name, p.log.Bytes()[max(0, p.log.Len()-tailBytesMax):])
 		}
 	})
 	return p

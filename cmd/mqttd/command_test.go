@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -98,10 +99,78 @@ func TestStartLinesAndInterrupt(t *testing.T) {
 	assert.Contains(t, rest.String(), `"msg":"stopped"`)
 }
 
+// What is still queued for a reader that does not read is told at the end.
+func TestStopTellsWhatWasNotSent(t *testing.T) {
+	b := startBroker(t)
+	requireOwnBroker(t)
+	stall(t, b)
+	b.stop(t)
+	require.Regexp(t, `"unsent_bytes":[1-9]`, b.log.String())
+}
+
+// A hang-up of the terminal, a full log pipe that nobody reads, and a reader of the log that goes
+// away: the broker serves on and stops as it should.
+func TestLogThatNobodyReads(t *testing.T) {
+	requireOwnBroker(t)
+	for _, gone := range []bool{false, true} {
+		t.Run(fmt.Sprintf("reader gone: %v", gone), func(t *testing.T) {
+			reader, writer, err := os.Pipe()
+			require.NoError(t, err)
+			defer reader.Close()
+			b := &broker{host: "127.0.0.1", port: freePort(t)}
+			cmd := exec.Command(brokerProgram, "-host", b.host, "-port", b.port, "-log-level", "trace")
+			cmd.Stderr = writer
+			require.NoError(t, cmd.Start())
+			t.Cleanup(func() { _ = cmd.Process.Kill() })
+			writer.Close()
+			if gone {
+				reader.Close()
+			}
+			require.Eventually(t, func() bool { return serves(b) }, patience, 10*time.Millisecond)
+			require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
+			for range 500 { // more lines than the pipe holds
+				require.True(t, serves(b))
+			}
+			require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+			require.NoError(t, cmd.Wait(), "exit code 0")
+		})
+	}
+}
+
+// serves reports whether the broker accepts a new client.
+func serves(b *broker) bool {
+	c, err := net.Dial("tcp", net.JoinHostPort(b.host, b.port))
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	_, _ = c.Write([]byte("\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01z"))
+	answer := make([]byte, 4)
+	_, err = io.ReadFull(c, answer)
+	return err == nil && string(answer) == "\x20\x02\x00\x00"
+}
+
 // A reader that does not read keeps the stop waiting; a second signal ends that.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	b := startBroker(t)
 	requireOwnBroker(t)
+	stall(t, b)
+
+	require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
+	require.Eventually(t, func() bool { return turnsAway(b) }, patience, time.Millisecond, "it stops accepting")
+	require.False(t, b.hasExited(), "it waits for the reader")
+	begun := time.Now()
+	require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
+	await(t, b.exited, "the broker to end")
+	assert.Less(t, time.Since(begun), 2*time.Second, "no drain")
+	assert.Equal(t, 1, b.cmd.ProcessState.ExitCode())
+	b.allowed = 1
+}
+
+// stall connects a subscriber that reads nothing and publishes more to it than sockets hold.
+func stall(t *testing.T, b *broker) {
+	t.Helper()
 	stalled := dialRaw(t, b)
 	raw(t, stalled, "\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01s") // CONNECT
 	raw(t, stalled, "\x82\x06\x00\x01\x00\x01a\x00")                 // SUBSCRIBE a
@@ -117,16 +186,6 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	_, err = publisher.Read(make([]byte, 2))
 	require.NoError(t, err)
-
-	require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
-	require.Eventually(t, func() bool { return turnsAway(b) }, patience, time.Millisecond, "it stops accepting")
-	require.False(t, b.hasExited(), "it waits for the reader")
-	begun := time.Now()
-	require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
-	await(t, b.exited, "the broker to end")
-	assert.Less(t, time.Since(begun), 2*time.Second, "no drain")
-	assert.Equal(t, 1, b.cmd.ProcessState.ExitCode())
-	b.allowed = 1
 }
 
 // turnsAway reports whether the broker closes a new connection at once.
@@ -187,14 +246,5 @@ func TestOutOfDescriptors(t *testing.T) {
 	for _, c := range held {
 		c.Close()
 	}
-	require.Eventually(t, func() bool {
-		c, err := net.Dial("tcp", net.JoinHostPort(b.host, port))
-		if err != nil {
-			return false
-		}
-		defer c.Close()
-		_, _ = c.Write([]byte("\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01z"))
-		_, err = c.Read(answer)
-		return err == nil && string(answer) == "\x20\x02\x00\x00"
-	}, patience, 10*time.Millisecond, "room again")
+	require.Eventually(t, func() bool { return serves(b) }, patience, 10*time.Millisecond, "room again")
 }

@@ -80,8 +80,8 @@ func usage(set *flag.FlagSet, out io.Writer) {
 	fmt.Fprintf(out, "mqttd is an MQTT broker for high fan-out on a LAN.\n\nUsage: mqttd [flags]\n\n")
 	set.SetOutput(out)
 	set.PrintDefaults()
-	fmt.Fprintf(out, "\nExit codes: 0 clean stop, 1 failed at run time, 2 wrong usage, 75 port taken or a resource missing.\n"+
-		"Signals: TERM and INT stop gracefully, a second one at once.\n")
+	fmt.Fprintf(out, "\nExit codes: 0 clean stop, 1 failed at run time, 2 wrong usage, 75 port taken or too few descriptors.\n"+
+		"Signals: TERM and INT stop gracefully, a second one at once; HUP does nothing yet.\n")
 }
 
 // version is set by the linker, see Makefile.

@@ -8,10 +8,10 @@ import (
 
 // Exit codes of the command.
 const (
-	exitOK        = 0
-	exitFailed    = 1  // failed at run time, or ended by a second signal
-	exitUsage     = 2  // a flag is wrong
-	exitPortTaken = 75 // port taken or a resource missing: starting again later may work
+	exitOK       = 0
+	exitFailed   = 1  // failed at run time, or ended by a second signal
+	exitUsage    = 2  // a flag is wrong
+	exitTryAgain = 75 // port taken or too few descriptors: starting again later may work
 )
 
 func main() {

@@ -19,28 +19,34 @@ const drainMax = 3 * time.Second
 
 // serve runs the broker until a signal and returns the exit code.
 func serve(o options) int {
-	log, closeLog := newLog(o, os.Stderr)
-	defer closeLog()
+	signal.Ignore(syscall.SIGPIPE) // a log reader that goes away must not take the broker along
+	log, flushLog := newLog(o, os.Stderr)
+	defer flushLog()
 	o.config.Log = log
 	server, err := reactor.New(o.config)
 	if err != nil {
 		log.Error().Err(err).Msg("cannot start")
-		return exitPortTaken // flags were checked: what is missing is a resource
+		return exitTryAgain // flags were checked: what is missing is a resource
 	}
 	warn(log, o.config, server.Limits())
 
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			log.Info().Msg("SIGHUP: there is no configuration file to read again")
+		}
+	}()
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run() }()
-	for {
-		select {
-		case <-server.Listening():
-			announce(log, o.config, server)
-			return wait(log, server, signals, ended)
-		case err := <-ended:
-			return failed(log, o.config, err)
-		}
+	select {
+	case <-server.Listening():
+		announce(log, o.config, server)
+		return wait(log, server, signals, ended)
+	case err := <-ended:
+		return failed(log, o.config, err)
 	}
 }
 
@@ -67,12 +73,7 @@ func wait(log zerolog.Logger, server *reactor.Server, signals <-chan os.Signal, 
 			return exitFailed
 		}
 	}
-	bytes := 0
-	select {
-	case bytes = <-unsent:
-	case <-ctx.Done():
-	}
-	summary(log, server.Stats(), bytes)
+	summary(log, server.Stats(), <-unsent)
 	return exitOK
 }
 
@@ -100,7 +101,7 @@ func failed(log zerolog.Logger, c reactor.Config, err error) int {
 	if errors.Is(err, reactor.ErrInUse) {
 		log.Error().Err(err).Int("port", c.Port).
 			Msgf("port %d is in use, by another broker perhaps: stop that, or choose a port with -port", c.Port)
-		return exitPortTaken
+		return exitTryAgain
 	}
 	log.Error().Err(err).Msg("cannot listen")
 	return exitFailed

@@ -12,7 +12,7 @@ import (
 )
 
 // patienceDefault is how long a trial waits for what must happen; chosen, generous for a loaded machine.
-const patienceDefault = 5 * time.Second
+const patienceDefault = 20 * time.Second
 
 // grace is how long a trial waits where what must not happen could arrive after its marker; chosen.
 const grace = 150 * time.Millisecond
