@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts brokers side by side: starts each in turn, runs bin/mqttbench against it, ROUNDS times over,
-# and prints the medians. Arguments go to mqttbench.
+# and prints each run and the medians. Arguments go to mqttbench.
 #
 #   make build && ROUNDS=5 bench/rounds.sh -window 100
 #
@@ -55,7 +55,7 @@ for ((round = 1; round <= rounds; round++)); do
 			/CPU per million/ && cpu == "" { cpu = $5 }
 			/resident memory/ { memory = $3 }
 			$1 == "lost" { lost = $2; gsub(",", "", lost) }
-			END { print name, rate, cpu, p99, memory, lost }' "$results/table" >>"$results/all"
+			END { print name, rate, cpu, p99, memory, lost }' "$results/table" | tee -a "$results/all"
 	done
 done
 
