@@ -105,7 +105,7 @@ func newSample(from, to reading, resident uint64) Sample {
 		Phase:               to.phase.String(),
 		ElapsedSeconds:      to.elapsed.Seconds(),
 		Seconds:             (to.elapsed - from.elapsed).Seconds(),
-		MessagesSent:        to.sent - min(from.sent, to.sent),
+		MessagesSent:        to.sent - from.sent,
 		Deliveries:          to.delivered - from.delivered,
 		Missing:             to.missing,
 		LatencyP50Ns:        to.latency.ValueAtQuantile(50),

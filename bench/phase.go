@@ -125,7 +125,6 @@ func (l *load) takeBackUnwritten() {
 	for _, p := range l.publishers {
 		n := p.unwritten()
 		p.flow.sent -= n
-		l.meter.now.sent -= n
 		l.unsent += n
 	}
 }

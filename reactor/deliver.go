@@ -35,13 +35,9 @@ func (l *loop) flush() {
 
 // handOver gives the log to another loop, or notes that too much waits there already.
 func (l *loop) handOver(log *roundLog, to *loop) {
-	ring, ok := to.mailbox.pushLog(log)
 	switch {
-	case ok:
+	case to.offer(log):
 		l.gaveUp[to.index] = false
-		if ring {
-			to.ring()
-		}
 	case l.gaveUp[to.index]:
 		l.droppedHandover.add(log.messagesFor(to.index))
 	default:
@@ -63,11 +59,7 @@ const (
 func (l *loop) await(log *roundLog, to *loop) {
 	l.handoverWaits.add(1)
 	for deadline := time.Now().Add(awaitMax); ; time.Sleep(awaitPause) {
-		ring, ok := to.mailbox.pushLog(log)
-		if ok {
-			if ring {
-				to.ring()
-			}
+		if to.offer(log) {
 			return
 		}
 		if time.Now().After(deadline) {

@@ -44,7 +44,7 @@ func (n *lines) connected(s *Server, c *conn) {
 }
 
 // disconnected tells of a connection that ended. One that was never accepted is the peer's
-// affair, and so is a violation: both are debug lines.
+// affair: a debug line.
 func (n *lines) disconnected(s *Server, c *conn) {
 	level, limit := zerolog.InfoLevel, &n.disconnects
 	if !c.connected {

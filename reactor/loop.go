@@ -85,10 +85,8 @@ type flushTask struct{ loop *loop }
 // Run settles the loop. It never schedules itself again: gnet would run the task before any
 // input, for ever.
 func (t *flushTask) Run(context.Context) error {
-	l := t.loop
-	defer l.rescue(nil)
-	defer func() { l.scheduled = false }()
-	l.settle()
+	t.loop.protect(t.loop.settle)
+	t.loop.scheduled = false
 	return nil
 }
 
@@ -144,7 +142,8 @@ func (l *loop) receive(c *conn, chunk []byte) {
 // serve handles the packets that c's decoder has and writes the replies.
 func (l *loop) serve(c *conn) {
 	l.serving = c
-	defer l.served(c)
+	defer l.served(c) // after a panic too
+	defer l.rescue(c)
 	if c.state == session.Parked && !c.awaiting {
 		l.accept(c)
 	}
@@ -169,11 +168,8 @@ func (l *loop) serve(c *conn) {
 	}
 }
 
-// served ends serve, after a panic too.
+// served writes the replies to c, or keeps them for the flush, and counts what c published.
 func (l *loop) served(c *conn) {
-	if r := recover(); r != nil {
-		l.panicked(c, r)
-	}
 	if l.acknowledges(c) {
 		l.oweReplies()
 	} else {
@@ -224,7 +220,7 @@ func (l *loop) closed(c *conn, err error) {
 	l.server.open.Add(-1)
 }
 
-// rescue turns a panic into the loss of one connection: c, or the one being served. The broker
+// rescue turns a panic into the loss of one connection, c, or of none when c is nil. The broker
 // goes on. It must be deferred.
 func (l *loop) rescue(c *conn) {
 	if r := recover(); r != nil {

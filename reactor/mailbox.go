@@ -133,3 +133,13 @@ func (l *loop) post(m letter) {
 		l.ring()
 	}
 }
+
+// offer puts a log into the loop's mailbox, with a reference of its own, and reports whether there
+// was room. Any loop may call it with a log of its own.
+func (l *loop) offer(g *roundLog) bool {
+	ring, ok := l.mailbox.pushLog(g)
+	if ring {
+		l.ring()
+	}
+	return ok
+}

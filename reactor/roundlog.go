@@ -12,8 +12,8 @@ import (
 //	bytes  | packet | packet | packet | packet | packet | ...
 //	runs   |------ route A ------|--- B ---|-- A --| ...
 //
-// Its loop appends; after seal it is immutable and its readers are the loop itself and the
-// loops it was handed to. The last one to release it returns it to its loop's pool.
+// Its loop appends until the flush; then it is immutable and its readers are the loop itself and
+// the loops it was handed to. The last one to release it returns it to its loop's pool.
 type roundLog struct {
 	bytes []byte
 	runs  []run
@@ -38,19 +38,30 @@ const flushBytes = 192 << 10
 // begin notes that a packet for route goes in next; the caller then appends it to bytes and
 // calls end. Splitting it like this lets the caller encode straight into the log.
 func (g *roundLog) begin(route *router.Route) {
-	if last := len(g.runs) - 1; last >= 0 && g.runs[last].route == route {
+	if !g.open(route) {
 		return
 	}
-	g.runs = append(g.runs, run{route: route, from: len(g.bytes)})
 	for i := range route.Groups() {
 		g.loops[route.Group(i)] = true
 	}
 }
 
-func (g *roundLog) end() {
+// open makes the last run one of route, and reports whether it is new.
+func (g *roundLog) open(route *router.Route) (added bool) {
+	if last := len(g.runs) - 1; last >= 0 && g.runs[last].route == route {
+		return false
+	}
+	g.runs = append(g.runs, run{route: route, from: len(g.bytes)})
+	return true
+}
+
+func (g *roundLog) end() { g.extend(1) }
+
+// extend makes the last run reach to the end of bytes, with so many messages more.
+func (g *roundLog) extend(messages uint64) {
 	last := &g.runs[len(g.runs)-1]
 	last.to = len(g.bytes)
-	last.messages++
+	last.messages += messages
 }
 
 // merge appends those runs of another log that have readers on a loop.
@@ -59,14 +70,9 @@ func (g *roundLog) merge(other *roundLog, loop int) {
 		if len(r.route.Targets(loop)) == 0 {
 			continue
 		}
-		from := len(g.bytes)
+		g.open(r.route)
 		g.bytes = append(g.bytes, other.bytes[r.from:r.to]...)
-		if last := len(g.runs) - 1; last >= 0 && g.runs[last].route == r.route {
-			g.runs[last].to = len(g.bytes)
-			g.runs[last].messages += r.messages
-			continue
-		}
-		g.runs = append(g.runs, run{route: r.route, from: from, to: len(g.bytes), messages: r.messages})
+		g.extend(r.messages)
 	}
 }
 

@@ -162,8 +162,8 @@ func (r *Retained) forget(s *retainedShard, n *topicNode) {
 	r.bytes.Add(-int64(size))
 }
 
-// Match appends the retained messages of all topics that match filter [MQTT-3.3.1-6]. Topics that begin with `$` do not match a filter that begins
-// with a wildcard [MQTT-4.7.2-1].
+// Match appends the retained messages of all topics that match filter [MQTT-3.3.1-6]. Topics that
+// begin with `$` do not match a filter that begins with a wildcard [MQTT-4.7.2-1].
 func (r *Retained) Match(filter string, dst []*RetainedMessage) []*RetainedMessage {
 	if r.Len() == 0 {
 		return dst
