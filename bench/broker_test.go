@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -113,9 +114,14 @@ func (b *fakeBroker) serve(c net.Conn) {
 func (b *fakeBroker) subscribe(c net.Conn, body []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	filter := string(body[4 : len(body)-1])
-	b.subscribers = append(b.subscribers, &fakeSubscriber{conn: c, filter: filter})
-	_, _ = c.Write([]byte{packetSuback, 3, body[0], body[1], b.suback})
+	suback := []byte{packetSuback, 2, body[0], body[1]}
+	for rest := body[2:]; len(rest) > 0; suback[1]++ {
+		n := int(rest[0])<<8 + int(rest[1])
+		b.subscribers = append(b.subscribers, &fakeSubscriber{conn: c, filter: string(rest[2 : 2+n])})
+		suback = append(suback, b.suback)
+		rest = rest[2+n+1:]
+	}
+	_, _ = c.Write(suback)
 }
 
 func (b *fakeBroker) publish(body []byte) {
@@ -139,6 +145,30 @@ func (b *fakeBroker) publish(body []byte) {
 		}
 		s.send(frame)
 	}
+}
+
+// readAnyPacket reads one packet and not a byte more.
+func readAnyPacket(r io.Reader) (first byte, body []byte, err error) {
+	var header [5]byte
+	for n := 2; n <= len(header); n++ {
+		from := n - 1
+		if n == 2 {
+			from = 0
+		}
+		if _, err := io.ReadFull(r, header[from:n]); err != nil {
+			return 0, nil, err
+		}
+		headerBytes, remaining, err := parseLength(header[:n])
+		if err != nil {
+			return 0, nil, err
+		}
+		if headerBytes > 0 {
+			body = make([]byte, remaining)
+			_, err = io.ReadFull(r, body)
+			return header[0], body, err
+		}
+	}
+	return 0, nil, errMalformed
 }
 
 // samePublisher reports whether two frames of equal layout come from one publisher.

@@ -10,11 +10,11 @@ import (
 // them, so a terminal that blocks OnSample costs resolution and never a message.
 const readingsMax = 8
 
-// Sample is what happened in one second, or in the shorter rest of a phase.
+// Sample is what happened in one Config.SampleInterval, or in the shorter rest of a phase.
 type Sample struct {
-	// Phase is "warm-up", "measure" or "drain".
+	// Phase is "connect", "warm-up", "measure" or "drain".
 	Phase string `json:"phase"`
-	// ElapsedSeconds is the time from the first message to the end of the sample.
+	// ElapsedSeconds is the time from the first connect to the end of the sample.
 	ElapsedSeconds float64 `json:"elapsed_seconds"`
 	// Seconds is the sample's own length.
 	Seconds float64 `json:"seconds"`
@@ -24,6 +24,8 @@ type Sample struct {
 	// Missing is the number of messages since the beginning that a subscriber did not get although
 	// it got a later one: the deliveries lost so far.
 	Missing int64 `json:"missing"`
+	// Connections were opened within the sample.
+	Connections uint64 `json:"connections"`
 	// Latency of the deliveries within the sample; 0 when there were none.
 	LatencyP50Ns int64 `json:"latency_p50_ns"`
 	LatencyP99Ns int64 `json:"latency_p99_ns"`
@@ -31,6 +33,12 @@ type Sample struct {
 	// BrokerCPUSeconds and BrokerResidentBytes are 0 when the broker is not measured.
 	BrokerCPUSeconds    float64 `json:"broker_cpu_seconds"`
 	BrokerResidentBytes uint64  `json:"broker_resident_bytes"`
+	// BrokerContextSwitches are those of all its threads, voluntary and not.
+	BrokerContextSwitches uint64 `json:"broker_context_switches"`
+	// LoopbackBytes crossed the loopback interface, whoever sent them.
+	LoopbackBytes uint64 `json:"loopback_bytes"`
+	// OthersCPUSeconds is the CPU time of this machine that neither the broker nor the generator used.
+	OthersCPUSeconds float64 `json:"others_cpu_seconds"`
 	// GeneratorCPUSeconds is the CPU time of this process.
 	GeneratorCPUSeconds float64 `json:"generator_cpu_seconds"`
 }
@@ -41,24 +49,47 @@ type collector struct {
 	readings chan reading
 	spare    chan *hdrhistogram.Histogram
 	process  *process // nil: the broker is not measured
+	around   surroundings
 	onSample func(Sample)
 
-	last        reading // of any phase
-	begin, end  reading // of the measurement
-	latency     *hdrhistogram.Histogram
-	resident    uint64 // bytes, at the end of the measurement
-	residentMax uint64 // bytes, of the measurement's samples
-	samples     []Sample
+	last         reading // of any phase
+	lastObserved observed
+	begin, end   reading // of the measurement
+	latency      *hdrhistogram.Histogram
+	resident     uint64 // bytes, at the end of the measurement
+	residentMax  uint64 // bytes, of the measurement's samples
+	switches     uint64 // of the broker's threads, within the measurement
+	samples      []Sample
+}
+
+// observed is what the collector looks at itself. Counts only grow.
+type observed struct {
+	resident      uint64 // bytes
+	switches      uint64
+	loopbackBytes uint64
+	busy          time.Duration // of all processors
 }
 
 func newCollector(broker *process, onSample func(Sample)) *collector {
-	return &collector{
+	c := &collector{
 		readings: make(chan reading, readingsMax),
 		spare:    make(chan *hdrhistogram.Histogram, 2),
 		process:  broker,
+		around:   newSurroundings(),
 		onSample: onSample,
 		latency:  newHistogram(),
 	}
+	c.lastObserved = c.observe()
+	return c
+}
+
+func (c *collector) observe() observed {
+	var o observed
+	o.loopbackBytes, o.busy = c.around.read()
+	if c.process != nil {
+		o.resident, o.switches = c.process.residentBytes(), c.process.contextSwitches()
+	}
+	return o
 }
 
 func (c *collector) run() {
@@ -73,47 +104,52 @@ func (c *collector) run() {
 }
 
 func (c *collector) collect(r reading) {
-	resident := uint64(0)
-	if c.process != nil {
-		resident = c.process.residentBytes()
-	}
+	o := c.observe()
 	switch r.phase {
 	case warmup:
 		c.begin, c.end = r, r
 	case measurement:
 		c.end = r
-		c.resident, c.residentMax = resident, max(c.residentMax, resident)
+		c.resident, c.residentMax = o.resident, max(c.residentMax, o.resident)
+		c.switches += o.switches - min(c.lastObserved.switches, o.switches) // an ended thread takes its count along
 		c.latency.Merge(r.latency)
 	case drain:
 		c.latency.Merge(r.latency)
 	}
-	s := newSample(c.last, r, resident)
-	c.last = r
-	c.last.latency = nil
 	const secondsMin = 0.001 // less is the end of a phase that coincides with a sample's
-	if s.Seconds < secondsMin {
-		return
+	if (r.elapsed - c.last.elapsed).Seconds() >= secondsMin {
+		c.emit(newSample(c.last, r, c.lastObserved, o))
 	}
+	c.last, c.lastObserved = r, o
+	c.last.latency = nil
+}
+
+func (c *collector) emit(s Sample) {
 	c.samples = append(c.samples, s)
 	if c.onSample != nil {
 		c.onSample(s)
 	}
 }
 
-func newSample(from, to reading, resident uint64) Sample {
+func newSample(from, to reading, before, after observed) Sample {
+	broker, generator := to.brokerCPU-from.brokerCPU, to.processCPU-from.processCPU
 	return Sample{
-		Phase:               to.phase.String(),
-		ElapsedSeconds:      to.elapsed.Seconds(),
-		Seconds:             (to.elapsed - from.elapsed).Seconds(),
-		MessagesSent:        to.sent - from.sent,
-		Deliveries:          to.delivered - from.delivered,
-		Missing:             to.missing,
-		LatencyP50Ns:        to.latency.ValueAtQuantile(50),
-		LatencyP99Ns:        to.latency.ValueAtQuantile(99),
-		LatencyMaxNs:        to.latency.Max(),
-		BrokerCPUSeconds:    seconds(to.brokerCPU - from.brokerCPU),
-		BrokerResidentBytes: resident,
-		GeneratorCPUSeconds: seconds(to.processCPU - from.processCPU),
+		Phase:                 to.phase.String(),
+		ElapsedSeconds:        to.elapsed.Seconds(),
+		Seconds:               (to.elapsed - from.elapsed).Seconds(),
+		MessagesSent:          to.sent - from.sent,
+		Deliveries:            to.delivered - from.delivered,
+		Missing:               to.missing,
+		Connections:           to.connections - from.connections,
+		LatencyP50Ns:          to.latency.ValueAtQuantile(50),
+		LatencyP99Ns:          to.latency.ValueAtQuantile(99),
+		LatencyMaxNs:          to.latency.Max(),
+		BrokerCPUSeconds:      seconds(broker),
+		BrokerResidentBytes:   after.resident,
+		BrokerContextSwitches: after.switches - min(before.switches, after.switches),
+		LoopbackBytes:         after.loopbackBytes - min(before.loopbackBytes, after.loopbackBytes),
+		OthersCPUSeconds:      seconds(max(after.busy-before.busy-broker-generator, 0)),
+		GeneratorCPUSeconds:   seconds(generator),
 	}
 }
 

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"encoding/json"
 	"math"
 	"testing"
 	"time"
@@ -21,8 +22,20 @@ func TestConfigValidate(t *testing.T) {
 		"no host":                          {func(c *Config) { c.Host = "" }, "host is empty"},
 		"port 0":                           {func(c *Config) { c.Port = 0 }, "port 0 "},
 		"port 65536":                       {func(c *Config) { c.Port = 65536 }, "port 65536 "},
-		"no publishers":                    {func(c *Config) { c.Publishers = 0 }, "publishers is 0"},
-		"no subscribers":                   {func(c *Config) { c.Subscribers = -1 }, "subscribers is -1"},
+		"nobody":                           {func(c *Config) { c.Publishers, c.Subscribers = 0, 0 }, ""},
+		"no publishers":                    {func(c *Config) { c.Publishers = 0 }, ""},
+		"no publishers, but a rate":        {func(c *Config) { c.Publishers, c.RatePerSecond = 0, 1 }, "rate 1 needs a publisher"},
+		"no subscribers, and a window":     {func(c *Config) { c.Subscribers = 0 }, "50 of 50 publishers have no subscriber"},
+		"no subscribers in an open loop":   {func(c *Config) { c.Subscribers, c.RatePerSecond = 0, 1 }, ""},
+		"fewer than no publishers":         {func(c *Config) { c.Publishers = -1 }, "publishers is -1"},
+		"fewer than no subscribers":        {func(c *Config) { c.Subscribers = -1 }, "subscribers is -1"},
+		"a source that is no address":      {func(c *Config) { c.Sources = []string{"eth0"} }, `source "eth0" is not an IP address`},
+		"no connects":                      {func(c *Config) { c.Connects = 0 }, "connects is 0"},
+		"a connect rate below 0":           {func(c *Config) { c.ConnectsPerSecond = -1 }, "connect rate -1"},
+		"no topics":                        {func(c *Config) { c.Topics = 0 }, "topics is 0"},
+		"topics without their index":       {func(c *Config) { c.Topics = 2 }, `2 topics need %j in the topic "bench/fanout"`},
+		"more topics than can be kept":     {func(c *Config) { c.Topic, c.Topics = "b/%j", 20_001 }, "topics is 20001 for each of 50 publishers"},
+		"a sample interval of nothing":     {func(c *Config) { c.SampleInterval = 0 }, "sample interval 0s"},
 		"more connections than ports":      {func(c *Config) { c.Subscribers = 60_000 }, "more than 60000 connections"},
 		"a payload without its header":     {func(c *Config) { c.PayloadBytes = 23 }, "payload of 23 bytes"},
 		"a payload of just its header":     {func(c *Config) { c.PayloadBytes = 24 }, ""},
@@ -67,8 +80,19 @@ func TestConfigValidate(t *testing.T) {
 
 func TestConfigValidateReportsEveryFaultInOneLine(t *testing.T) {
 	err := Config{QoS: 2, Filter: "a#"}.Validate()
-	for _, fault := range []string{"host", "port", "publishers", "subscribers", "payload", "duration", "qos", "topic", "filter"} {
+	for _, fault := range []string{"host", "port", "connects", "payload", "duration", "qos", "topic", "filter"} {
 		assert.ErrorContains(t, err, fault)
 	}
 	assert.NotContains(t, err.Error(), "\n")
+}
+
+func TestConfigSurvivesJSON(t *testing.T) {
+	c := DefaultConfig()
+	c.Scenario, c.Sources, c.Filter, c.ConnectPerMessage, c.Warmup = "x", []string{"127.0.0.2"}, "bench/#", true, 1500*time.Millisecond
+	c.ConnectsPerSecond, c.RatePerSecond, c.QoS, c.PID, c.Topics = 2.5, 0.1, 2, 7, 3
+	text, err := json.Marshal(c)
+	require.NoError(t, err)
+	var read Config
+	require.NoError(t, json.Unmarshal(text, &read))
+	assert.Equal(t, c, read)
 }

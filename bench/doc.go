@@ -13,15 +13,16 @@
 //
 // # Ownership
 //
-// Run dials the connections, then lends everything to the load, which is loop-confined until it
-// ends: flows, subscribers, publishers, counters. Once a second, and whenever a phase ends, the
-// load hands a reading (a copy of its counters and a full histogram) to the collector's goroutine,
-// which alone touches /proc, merges histograms and calls Config.OnSample.
+// Run lends everything to the load, which is loop-confined until it ends: connections, flows,
+// subscribers, publishers, counters. Once in each Config.SampleInterval, and whenever a phase ends,
+// the load hands a reading (a copy of its counters and a full histogram) to the collector's
+// goroutine, which alone touches /proc, merges histograms and calls Config.OnSample.
 //
 // # Phases
 //
-// Warm-up, measurement, drain. Rates, latency, CPU and memory describe the measurement; the
-// accounting of deliveries describes every message sent from the first to the last.
+// Connect, warm-up, measurement, drain. Rates, latency, CPU and memory describe the measurement; the
+// accounting of deliveries describes every message sent from the first to the last; what connecting
+// cost is described apart.
 //
 // The package needs Linux 5.11 or later.
 package bench

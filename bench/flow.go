@@ -7,6 +7,7 @@ import "math"
 //	acked <= sent, next[i] <= sent
 type flow struct {
 	class  int32  // who reads it, see plan
+	topics uint64 // message n has topic n % topics
 	sent   uint64 // messages sent, and the next sequence number
 	acked  uint64 // no subscriber still waits for a message below; the window counts from here
 	behind int    // subscribers with next <= acked; when it reaches 0, acked can grow
@@ -17,8 +18,8 @@ type flow struct {
 	activeNs int64
 }
 
-func newFlow(class int32, fanout int) *flow {
-	return &flow{class: class, behind: fanout, next: make([]uint64, fanout), gaps: map[int]*gaps{}}
+func newFlow(class int32, fanout, topics int) *flow {
+	return &flow{class: class, topics: uint64(topics), behind: fanout, next: make([]uint64, fanout), gaps: map[int]*gaps{}}
 }
 
 // verdict is what a sequence number says about a delivery.
@@ -27,7 +28,8 @@ type verdict uint8
 const (
 	inOrder    verdict = iota
 	afterGap           // later than the one expected: those between are missing
-	outOfOrder         // it was missing, and arrives after a later one
+	overtaken          // it was missing, and arrives after a later one, but none of its topic: that is in order
+	outOfOrder         // it was missing, and arrives after a later one of its topic
 	duplicate
 	unexpected // never sent
 )
@@ -53,10 +55,14 @@ func (f *flow) deliver(ordinal int, sequence uint64) (v verdict, missing int64) 
 		return unexpected, 0
 	}
 	if sequence < next {
-		if g := f.gaps[ordinal]; g != nil && g.fill(sequence) {
+		g := f.gaps[ordinal]
+		switch {
+		case g == nil || !g.fill(sequence):
+			return duplicate, 0
+		case f.laterOfItsTopic(g, sequence, next):
 			return outOfOrder, -1
 		}
-		return duplicate, 0
+		return overtaken, -1
 	}
 	f.next[ordinal] = sequence + 1
 	if next <= f.acked && sequence >= f.acked {
@@ -67,6 +73,17 @@ func (f *flow) deliver(ordinal int, sequence uint64) (v verdict, missing int64) 
 	}
 	f.miss(ordinal, next, sequence)
 	return afterGap, int64(sequence - next)
+}
+
+// laterOfItsTopic reports whether a later message of the same topic, below next, has arrived: order is
+// promised within a topic only [MQTT-4.6.0-6].
+func (f *flow) laterOfItsTopic(g *gaps, sequence, next uint64) bool {
+	for later := sequence + f.topics; later < next; later += f.topics {
+		if !g.holds(later) {
+			return true
+		}
+	}
+	return false
 }
 
 // outstanding returns the number of messages that some subscriber still waits for.

@@ -26,7 +26,7 @@ func TestFlowVerdicts(t *testing.T) {
 	}
 	for name, steps := range tests {
 		t.Run(name, func(t *testing.T) {
-			f := newFlow(0, 1)
+			f := newFlow(0, 1, 1)
 			f.sent = 10
 			for _, s := range steps {
 				v, missing := f.deliver(0, s.sequence)
@@ -37,8 +37,28 @@ func TestFlowVerdicts(t *testing.T) {
 	}
 }
 
+// With several topics taken in turn, order counts within each.
+func TestFlowOrderIsPromisedWithinATopic(t *testing.T) {
+	f := newFlow(0, 1, 3)
+	f.sent = 20
+	steps := []struct {
+		sequence uint64
+		verdict  verdict
+	}{
+		{1, afterGap}, {0, overtaken}, // topics 1 and 0
+		{5, afterGap}, {3, overtaken}, {2, outOfOrder}, // 2 and 5 have the topic 2
+		{10, afterGap}, {9, overtaken}, {6, outOfOrder}, // 6 and 9 have the topic 0
+		{4, outOfOrder}, // 10 has come, 7 has not
+		{4, duplicate},
+	}
+	for _, s := range steps {
+		v, _ := f.deliver(0, s.sequence)
+		assert.Equal(t, s.verdict, v, "sequence %d", s.sequence)
+	}
+}
+
 func TestFlowIsOutstandingUntilTheSlowestHasIt(t *testing.T) {
-	f := newFlow(0, 3)
+	f := newFlow(0, 3, 1)
 	f.sent = 4
 	deliver := func(ordinal int, sequence uint64) int {
 		f.deliver(ordinal, sequence)

@@ -23,15 +23,7 @@ func (g *gaps) add(from, to uint64) {
 
 // fill takes one number out and reports whether it was missing.
 func (g *gaps) fill(n uint64) bool {
-	i, found := slices.BinarySearchFunc(g.spans, n, func(s span, n uint64) int {
-		switch {
-		case s.to <= n:
-			return -1
-		case s.from > n:
-			return 1
-		}
-		return 0
-	})
+	i, found := g.find(n)
 	if !found {
 		return false
 	}
@@ -47,4 +39,23 @@ func (g *gaps) fill(n uint64) bool {
 		g.spans = slices.Replace(g.spans, i, i+1, span{s.from, n}, span{n + 1, s.to})
 	}
 	return true
+}
+
+// holds reports whether a number is missing.
+func (g *gaps) holds(n uint64) bool {
+	_, found := g.find(n)
+	return found
+}
+
+// find returns the place of the span that holds a number.
+func (g *gaps) find(n uint64) (int, bool) {
+	return slices.BinarySearchFunc(g.spans, n, func(s span, n uint64) int {
+		switch {
+		case s.to <= n:
+			return -1
+		case s.from > n:
+			return 1
+		}
+		return 0
+	})
 }

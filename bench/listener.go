@@ -11,7 +11,7 @@ import (
 )
 
 // listeners returns the sockets that accept connections to an address, named as /proc/*/fd does.
-func listeners(address netAddr) []string {
+func listeners(address *net.TCPAddr) []string {
 	var sockets []string
 	for _, path := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		text, err := os.ReadFile(path)

@@ -21,7 +21,9 @@ const readBytes = 64 << 10
 // except the two channels. Publisher i has poller index i, subscriber i has len(publishers)+i.
 type load struct {
 	config      Config
+	plan        plan
 	poller      *poller
+	opening     *opening
 	publishers  []*publisher
 	subscribers []*subscriber
 	fanouts     []int // by publisher
@@ -32,11 +34,12 @@ type load struct {
 	buffer      []byte
 
 	phase       phase
-	startNs     int64
+	startNs     int64 // of the first connect
 	phaseEndNs  int64
 	sampleNs    int64 // when the next reading is due
 	checkNs     int64 // when stalls are looked for next
 	activeNs    int64 // when something new was last received, or the drain began
+	drainNs     int64 // when the drain began
 	issued      int64 // open loop: messages whose turn has come
 	interrupted bool
 	stalls      uint64 // windows that moved on without an answer
@@ -53,6 +56,9 @@ func (l *load) run(ctx context.Context) error {
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // or wait returns 50 µs late
 	defer context.AfterFunc(ctx, l.poller.wake)()
 
+	if err := l.open(ctx); err != nil {
+		return err
+	}
 	if err := l.start(nowNs()); err != nil {
 		return err
 	}
@@ -77,14 +83,13 @@ func (l *load) run(ctx context.Context) error {
 }
 
 func (l *load) start(now int64) error {
-	l.startNs, l.phaseEndNs = now, now+l.config.Warmup.Nanoseconds()
-	l.sampleNs, l.checkNs = now+sampleInterval.Nanoseconds(), now
+	l.checkNs = now
 	l.schedule.startNs = now
 	l.meter.fromNs, l.meter.toNs = math.MinInt64, math.MaxInt64
 	for i := range l.publishers {
 		l.meter.moved = append(l.meter.moved, uint32(i))
 	}
-	if err := l.clocks.read(&l.meter.now); err != nil {
+	if err := l.nextPhase(now); err != nil {
 		return err
 	}
 	return l.pump()
@@ -104,6 +109,8 @@ func (l *load) handle(event *unix.EpollEvent) error {
 	switch {
 	case index == wakeIndex:
 		return l.poller.acknowledge()
+	case l.opening.handshakes[index] != nil:
+		return l.stepHandshake(index)
 	case index < len(l.publishers):
 		if err := l.handlePublisher(index, event.Events); err != nil {
 			return l.lost("publisher", index, err)
@@ -143,6 +150,9 @@ func (l *load) handleSubscriber(s *subscriber) error {
 
 func (l *load) handlePublisher(index int, events uint32) error {
 	p := l.publishers[index]
+	if p.fd < 0 {
+		return nil // closed within this batch of events
+	}
 	if events&^unix.EPOLLOUT != 0 {
 		if err := discard(p.fd, l.buffer); err != nil {
 			return err
@@ -155,7 +165,25 @@ func (l *load) handlePublisher(index int, events uint32) error {
 		return err
 	}
 	l.meter.moved = append(l.meter.moved, uint32(index))
+	return l.sent(index)
+}
+
+// sent goes on after a publisher wrote: it ends a connection that was for one message.
+func (l *load) sent(index int) error {
+	p := l.publishers[index]
+	if l.config.ConnectPerMessage && len(p.pending) == 0 {
+		p.hangUp()
+		return nil
+	}
 	return l.watch(index)
+}
+
+// publisherReady goes on when a publisher's connection is ready.
+func (l *load) publisherReady(index int) error {
+	if l.config.ConnectPerMessage {
+		return l.sendOne(index, nowNs())
+	}
+	return nil
 }
 
 // watch asks for an event when there is room to write, as long as something is pending.
@@ -166,4 +194,24 @@ func (l *load) watch(index int) error {
 		return l.poller.watchWrites(p.fd, index, blocked)
 	}
 	return nil
+}
+
+// close closes every connection, with a courtesy.
+func (l *load) close() {
+	for _, p := range l.publishers {
+		if p.fd >= 0 {
+			p.hangUp()
+		}
+	}
+	for _, s := range l.subscribers {
+		if s.fd >= 0 {
+			hangUp(s.fd)
+		}
+	}
+	l.poller.close()
+}
+
+func hangUp(fd int) {
+	_, _ = unix.Write(fd, appendDisconnect(nil))
+	_ = unix.Close(fd)
 }

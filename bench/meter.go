@@ -15,6 +15,8 @@ func newHistogram() *hdrhistogram.Histogram {
 
 // counters only grow.
 type counters struct {
+	connections uint64 // opened
+
 	sent       uint64 // messages handed to the kernel, or about to be
 	delivered  uint64 // deliveries, without duplicates
 	duplicated uint64

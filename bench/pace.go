@@ -103,6 +103,12 @@ func (l *load) pumpSchedule(now int64) error {
 // send has a publisher send n messages, in batches, until it is blocked.
 func (l *load) send(index, n int, atNs, stepNs int64) error {
 	p := l.publishers[index]
+	if l.config.ConnectPerMessage {
+		if n <= 0 || p.fd >= 0 {
+			return nil // its turn comes when the connection is closed
+		}
+		return l.dial(index, nowNs())
+	}
 	for n > 0 && len(p.pending) == 0 {
 		batch := min(n, p.frames)
 		if err := p.send(batch, atNs, stepNs); err != nil {
@@ -113,4 +119,24 @@ func (l *load) send(index, n int, atNs, stepNs int64) error {
 		atNs += int64(batch) * stepNs
 	}
 	return l.watch(index)
+}
+
+// sendOne sends the message for which a publisher has connected, unless the drain has begun.
+func (l *load) sendOne(index int, now int64) error {
+	p := l.publishers[index]
+	if l.phase >= drain {
+		p.hangUp()
+		return nil
+	}
+	at := now
+	if l.config.Open() {
+		at = l.schedule.timeOf(int64(p.flow.sent)*int64(len(l.publishers)) + int64(index))
+	}
+	p.flow.activeNs = now
+	if err := p.send(1, at, 0); err != nil {
+		return l.lost("publisher", index, err)
+	}
+	l.meter.now.sent++
+	l.meter.moved = append(l.meter.moved, uint32(index))
+	return l.sent(index)
 }

@@ -7,26 +7,31 @@ import (
 )
 
 const (
-	// sampleInterval is the time between two readings.
-	sampleInterval = time.Second
 	// stallAfter is how long a closed loop waits for a message before it is taken for lost, and how
 	// long the drain waits for another delivery.
 	stallAfter = time.Second
+	// drainMax bounds the drain of a broker that keeps delivering what it has queued; chosen.
+	drainMax = 10 * time.Second
 	// checkInterval is how often stalls and the end of the drain are looked for.
 	checkInterval = 20 * time.Millisecond
+
+	foreverNs = math.MaxInt64
 )
 
 // phase is a part of a run.
 type phase uint8
 
 const (
-	warmup phase = iota
+	connect phase = iota
+	warmup
 	measurement
 	drain
 	done
 )
 
-func (p phase) String() string { return [...]string{"warm-up", "measure", "drain", "done"}[p] }
+func (p phase) String() string {
+	return [...]string{"connect", "warm-up", "measure", "drain", "done"}[p]
+}
 
 // turn does what is due by time alone.
 func (l *load) turn(ctx context.Context, now int64) error {
@@ -46,7 +51,7 @@ func (l *load) turn(ctx context.Context, now int64) error {
 	if now < l.sampleNs || l.phase == done {
 		return nil
 	}
-	l.sampleNs += sampleInterval.Nanoseconds()
+	l.sampleNs += l.config.SampleInterval.Nanoseconds()
 	return l.hand(now)
 }
 
@@ -54,7 +59,7 @@ func (l *load) turn(ctx context.Context, now int64) error {
 func (l *load) check(now int64) {
 	switch {
 	case l.phase == drain:
-		if l.drained() || now-l.activeNs >= stallAfter.Nanoseconds() {
+		if l.drained() || now-l.activeNs >= stallAfter.Nanoseconds() || now-l.drainNs >= drainMax.Nanoseconds() {
 			l.phaseEndNs = now
 		}
 	case !l.config.Open():
@@ -88,36 +93,47 @@ func (l *load) moveOn(now int64) {
 
 // nextPhase hands over the last reading of this phase and begins the next.
 func (l *load) nextPhase(now int64) error {
+	if l.phase == measurement {
+		if err := l.sendDue(now); err != nil {
+			return err
+		}
+	}
 	if err := l.hand(now); err != nil {
 		return err
 	}
 	l.phase++
-	l.sampleNs = now + sampleInterval.Nanoseconds()
+	l.sampleNs = now + l.config.SampleInterval.Nanoseconds()
 	if l.interrupted && l.phase == measurement {
 		l.phase, l.meter.fromNs = drain, now // nothing is measured
 	}
 	switch l.phase {
+	case warmup:
+		l.phaseEndNs = now + l.config.Warmup.Nanoseconds()
 	case measurement:
 		l.meter.fromNs = now
 		l.phaseEndNs = now + l.config.Duration.Nanoseconds()
 	case drain:
 		l.meter.toNs = now
-		l.activeNs, l.phaseEndNs = now, math.MaxInt64
-		l.countUnsent(now)
+		l.activeNs, l.drainNs, l.phaseEndNs = now, now, foreverNs
 	case done:
 		l.takeBackUnwritten()
 	}
 	return nil
 }
 
-func (l *load) countUnsent(now int64) {
+// sendDue sends, in an open loop, what had its turn before the measurement ends, and counts what
+// cannot be sent now.
+func (l *load) sendDue(now int64) error {
 	if !l.config.Open() {
-		return
+		return nil
 	}
-	issued := l.schedule.issued(now)
+	if err := l.pumpSchedule(now); err != nil {
+		return err
+	}
 	for i, p := range l.publishers {
-		l.unsent += l.schedule.due(i, issued) - p.flow.sent
+		l.unsent += l.schedule.due(i, l.issued) - p.flow.sent
 	}
+	return nil
 }
 
 // takeBackUnwritten corrects the count of messages sent by those that the broker did not read.

@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 
 	"github.com/prometheus/procfs"
@@ -36,6 +37,21 @@ func (p *process) residentBytes() uint64 {
 	return uint64(stat.ResidentMemory())
 }
 
+// contextSwitches returns how often any of its threads gave up a processor, or had to.
+func (p *process) contextSwitches() uint64 {
+	threads, err := procfs.AllThreads(p.pid)
+	if err != nil {
+		return 0
+	}
+	n := uint64(0)
+	for _, thread := range threads {
+		if status, err := thread.NewStatus(); err == nil { // the thread may have ended
+			n += status.VoluntaryCtxtSwitches + status.NonVoluntaryCtxtSwitches
+		}
+	}
+	return n
+}
+
 var (
 	errRemote      = errors.New("the broker runs on another machine")
 	errNotListed   = errors.New("its listening socket is not in /proc/net/tcp")
@@ -44,7 +60,7 @@ var (
 
 // findBroker returns the process that listens on the remote end of a connection. When several do,
 // as with a master and its workers, it is the one with the lowest process id.
-func findBroker(local, remote netAddr) (*process, error) {
+func findBroker(local, remote *net.TCPAddr) (*process, error) {
 	if !remote.IP.IsLoopback() && !remote.IP.Equal(local.IP) {
 		return nil, errRemote
 	}

@@ -10,12 +10,13 @@ import (
 // batchBytesMax bounds the frames written at once by one publisher; chosen.
 const batchBytesMax = 256 << 10
 
-// publisher is one publishing connection. Loop-confined.
+// publisher is one publishing connection, or one at a time. Loop-confined.
 type publisher struct {
-	fd   int
+	fd   int // -1: not connected
 	flow *flow
 
-	batch      []byte // whole prebuilt frames, patched in place before each write
+	topics     []string // taken in turn, all of one length
+	batch      []byte   // whole prebuilt frames, patched in place before each write
 	frameBytes int
 	frames     int // in batch
 	header     int // where the payload begins in a frame
@@ -25,9 +26,9 @@ type publisher struct {
 }
 
 // newPublisher prebuilds a batch of up to framesMax frames.
-func newPublisher(fd int, f *flow, index int, topic string, tag uint32, payloadBytes, framesMax int) *publisher {
-	frame := appendPublish(nil, topic, payloadBytes)
-	p := &publisher{fd: fd, flow: f, frameBytes: len(frame), header: len(frame) - payloadBytes}
+func newPublisher(f *flow, index int, topics []string, tag uint32, payloadBytes, framesMax int) *publisher {
+	frame := appendPublish(nil, topics[0], payloadBytes)
+	p := &publisher{fd: -1, flow: f, topics: topics, frameBytes: len(frame), header: len(frame) - payloadBytes}
 	binary.LittleEndian.PutUint32(frame[p.header:], tag)
 	binary.LittleEndian.PutUint32(frame[p.header+headerPublisher:], uint32(index))
 	p.frames = max(1, min(framesMax, batchBytesMax/len(frame)))
@@ -41,8 +42,14 @@ func newPublisher(fd int, f *flow, index int, topic string, tag uint32, payloadB
 // atNs + i*stepNs. Nothing may be pending, and n is at most p.frames.
 func (p *publisher) send(n int, atNs, stepNs int64) error {
 	for i := range n {
-		header := p.batch[i*p.frameBytes+p.header:]
-		binary.LittleEndian.PutUint64(header[headerSequence:], p.flow.sent+uint64(i))
+		frame := p.batch[i*p.frameBytes:]
+		sequence := p.flow.sent + uint64(i)
+		if topics := uint64(len(p.topics)); topics > 1 {
+			topic := p.topics[sequence%topics]
+			copy(frame[p.header-len(topic):], topic)
+		}
+		header := frame[p.header:]
+		binary.LittleEndian.PutUint64(header[headerSequence:], sequence)
 		binary.LittleEndian.PutUint64(header[headerTime:], uint64(atNs+int64(i)*stepNs))
 	}
 	p.flow.sent += uint64(n)
@@ -70,4 +77,10 @@ func (p *publisher) flush() error {
 // unwritten returns the number of messages that did not leave whole.
 func (p *publisher) unwritten() uint64 {
 	return uint64((len(p.pending) + p.frameBytes - 1) / p.frameBytes)
+}
+
+// hangUp ends the connection; a message that did not leave whole is lost with it.
+func (p *publisher) hangUp() {
+	hangUp(p.fd)
+	p.fd, p.watching = -1, false
 }

@@ -15,16 +15,34 @@ type Result struct {
 	Machine     Machine   `json:"machine"`
 	Config      Config    `json:"config"`
 	Interrupted bool      `json:"interrupted"` // before the measurement's time was over
-	Throughput  Rates     `json:"throughput"`
-	Latency     Latency   `json:"latency"`
-	Deliveries  Accounts  `json:"deliveries"`
-	Broker      *Usage    `json:"broker"` // nil when it was not measured, see BrokerUnknown
+	// Connections describe how the clients were connected, before any load.
+	Connections Connections `json:"connections"`
+	Throughput  Rates       `json:"throughput"`
+	Latency     Latency     `json:"latency"`
+	Deliveries  Accounts    `json:"deliveries"`
+	Broker      *Usage      `json:"broker"` // nil when it was not measured, see BrokerUnknown
 	// BrokerUnknown says why Broker is nil.
 	BrokerUnknown string   `json:"broker_unknown,omitempty"`
 	Generator     Usage    `json:"generator"`
 	Saturated     bool     `json:"generator_saturated"` // the generator, not the broker, set the pace
 	Warnings      []string `json:"warnings"`
 	Samples       []Sample `json:"samples"`
+}
+
+// Connections describe the time from the first connect to the last SUBACK, or CONNACK of a publisher.
+type Connections struct {
+	Opened    int     `json:"opened"`
+	Seconds   float64 `json:"seconds"`
+	PerSecond float64 `json:"per_second"`
+	// Latency of one connection: from connect to its last acknowledgement.
+	Latency Latency `json:"latency"`
+	// BrokerCPUSeconds is what the broker spent on it.
+	BrokerCPUSeconds float64 `json:"broker_cpu_seconds"`
+	// ResidentBytesBefore is the broker's memory when only the first client was connected.
+	ResidentBytesBefore uint64 `json:"resident_bytes_before"`
+	// ResidentBytesEach is by how much the broker's memory had grown at the end of the measurement, for
+	// each connection but the first: the cost of a connection when there is no load.
+	ResidentBytesEach float64 `json:"resident_bytes_each"`
 }
 
 // Rates describe the measurement.
@@ -47,6 +65,14 @@ type Latency struct {
 	P999Ns int64   `json:"p99_9_ns"`
 	MaxNs  int64   `json:"max_ns"`
 	MeanNs float64 `json:"mean_ns"`
+	// Percentiles are the same distribution, from the median on, for a picture of it.
+	Percentiles []Percentile `json:"percentiles"`
+}
+
+// Percentile says that Percent of all deliveries took at most Ns.
+type Percentile struct {
+	Percent float64 `json:"percent"`
+	Ns      int64   `json:"ns"`
 }
 
 // Accounts cover every message sent in any phase.
@@ -96,8 +122,10 @@ type Usage struct {
 	// ThreadPercent is that of the busiest thread; known for the generator only.
 	ThreadPercent float64 `json:"thread_percent,omitempty"`
 	ResidentBytes uint64  `json:"resident_bytes"` // at the end
-	// ResidentBytesMax is the largest sample, one a second; of the generator there is only the one at the end.
+	// ResidentBytesMax is the largest sample; of the generator there is only the one at the end.
 	ResidentBytesMax uint64 `json:"resident_bytes_max"`
+	// ContextSwitches are those of all threads, voluntary and not; known for the broker only.
+	ContextSwitches uint64 `json:"context_switches,omitempty"`
 }
 
 func newUsage(pid int, name string, cpu time.Duration, r Rates) Usage {
@@ -127,7 +155,7 @@ func newRates(begin, end reading) Rates {
 }
 
 func newLatency(h *hdrhistogram.Histogram) Latency {
-	return Latency{
+	l := Latency{
 		Count:  h.TotalCount(),
 		P50Ns:  h.ValueAtQuantile(50),
 		P99Ns:  h.ValueAtQuantile(99),
@@ -135,7 +163,16 @@ func newLatency(h *hdrhistogram.Histogram) Latency {
 		MaxNs:  h.Max(),
 		MeanNs: h.Mean(),
 	}
+	if l.Count > 0 {
+		for _, percent := range percents {
+			l.Percentiles = append(l.Percentiles, Percentile{percent, h.ValueAtQuantile(percent)})
+		}
+	}
+	return l
 }
+
+// percents are the points of Latency.Percentiles.
+var percents = [...]float64{50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.999, 100}
 
 // newAccounts adds up what the flows sent and the subscribers received.
 func newAccounts(p plan, flows []*flow, subscribers []*subscriber) Accounts {

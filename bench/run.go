@@ -2,11 +2,11 @@ package bench
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"math"
 	"math/rand/v2"
+	"net"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -19,31 +19,20 @@ func Run(ctx context.Context, config Config) (Result, error) {
 	if err := config.Validate(); err != nil {
 		return Result{}, err
 	}
-	p := newPlan(config)
-	tag := rand.Uint32()
-	conns, err := openAll(ctx, config.Address(), p, tag)
-	defer func() {
-		for _, c := range conns {
-			c.close()
-		}
-	}()
-	if err != nil {
-		return Result{}, err
-	}
-	broker, unknown := brokerOf(config.PID, conns[0])
-	if broker == nil && config.PID != 0 {
+	to, broker, unknown := probe(ctx, config)
+	if to == nil || broker == nil && config.PID != 0 {
 		return Result{}, unknown
 	}
-	return measure(ctx, config, p, tag, conns, broker, unknown)
+	return measure(ctx, config, to, broker, unknown)
 }
 
-func measure(ctx context.Context, config Config, p plan, tag uint32, conns []conn, broker *process, unknown error) (Result, error) {
+func measure(ctx context.Context, config Config, to *net.TCPAddr, broker *process, unknown error) (Result, error) {
 	c := newCollector(broker, config.OnSample)
-	l, err := newLoad(config, p, tag, conns, c)
+	l, err := newLoad(config, to, c)
 	if err != nil {
 		return Result{}, err
 	}
-	defer l.poller.close()
+	defer l.close()
 	result := Result{
 		Version:   Version(),
 		Command:   config.Command,
@@ -56,11 +45,12 @@ func measure(ctx context.Context, config Config, p plan, tag uint32, conns []con
 	}
 	if broker != nil {
 		l.clocks.brokerPID = broker.pid
+		result.Connections.ResidentBytesBefore = broker.residentBytes()
 	}
 	if err := runBoth(ctx, l, c); err != nil {
 		return Result{}, err
 	}
-	result.fill(p, l, c)
+	result.fill(l, c)
 	return result, nil
 }
 
@@ -75,11 +65,13 @@ func runBoth(ctx context.Context, l *load, c *collector) error {
 	return <-loaded
 }
 
-func (r *Result) fill(p plan, l *load, c *collector) {
+func (r *Result) fill(l *load, c *collector) {
 	r.Interrupted = l.interrupted
+	before := r.Connections.ResidentBytesBefore
+	r.Connections = l.opening.connections()
 	r.Throughput = newRates(c.begin, c.end)
 	r.Latency = newLatency(c.latency)
-	r.Deliveries = newAccounts(p, l.meter.flows, l.subscribers)
+	r.Deliveries = newAccounts(l.plan, l.meter.flows, l.subscribers)
 	r.Deliveries.NotArrived = r.Deliveries.Lost - min(r.Deliveries.Lost, uint64(max(l.meter.missing, 0)))
 	r.Deliveries.MessagesUnsent = l.unsent
 	r.Deliveries.WindowTimeouts = l.stalls
@@ -87,7 +79,12 @@ func (r *Result) fill(p plan, l *load, c *collector) {
 	if b := c.process; b != nil {
 		usage := newUsage(b.pid, b.name, c.end.brokerCPU-c.begin.brokerCPU, r.Throughput)
 		usage.ResidentBytes, usage.ResidentBytesMax = c.resident, c.residentMax
+		usage.ContextSwitches = c.switches
 		r.Broker = &usage
+		r.Connections.ResidentBytesBefore = before
+		if n := r.Connections.Opened; n > 0 {
+			r.Connections.ResidentBytesEach = (float64(c.resident) - float64(before)) / float64(n)
+		}
 	}
 	r.Generator = newUsage(os.Getpid(), "mqttbench", c.end.processCPU-c.begin.processCPU, r.Throughput)
 	if r.Throughput.Seconds > 0 {
@@ -100,93 +97,82 @@ func (r *Result) fill(p plan, l *load, c *collector) {
 	r.judge()
 }
 
-// brokerOf returns the broker's process, or why it is not known.
-func brokerOf(pid int, c conn) (*process, error) {
-	if pid != 0 {
-		return newProcess(pid)
-	}
-	return findBroker(c.local, c.remote)
-}
-
-// openAll opens the subscribers, then the publishers. On error it returns those that are open.
-func openAll(ctx context.Context, address string, p plan, tag uint32) ([]conn, error) {
-	type client struct{ id, filter string }
-	var clients []client
-	for i := range p.topics {
-		clients = append(clients, client{id: fmt.Sprintf("bench-%08x-p%d", tag, i)})
-	}
-	for i, filter := range p.filters {
-		clients = append(clients, client{id: fmt.Sprintf("bench-%08x-s%d", tag, i), filter: filter})
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	conns := make([]conn, len(clients))
-	opened := make([]bool, len(clients))
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(connectsInParallel, len(clients)) {
-		workers.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(clients)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				c, err := openConn(ctx, address, clients[i].id, clients[i].filter)
-				if err != nil {
-					cancel(err)
-					return
-				}
-				conns[i], opened[i] = c, true
-			}
-		})
-	}
-	workers.Wait()
-	if ctx.Err() == nil {
-		return conns, nil
-	}
-	open := conns[:0]
-	for i, c := range conns {
-		if opened[i] {
-			open = append(open, c)
+// probe connects once, without a word, and returns the address that answered and the broker's process,
+// or why it is not known. Without an address the error says why nothing can be measured.
+func probe(ctx context.Context, config Config) (*net.TCPAddr, *process, error) {
+	dialer := net.Dialer{Timeout: connectTimeout}
+	c, err := dialer.DialContext(ctx, "tcp", config.Address())
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
 		}
+		return nil, nil, connectError(config.Address(), connecting, cause(err))
 	}
-	return open, context.Cause(ctx)
+	defer func() { _ = c.Close() }()
+	local, remote := c.LocalAddr().(*net.TCPAddr), c.RemoteAddr().(*net.TCPAddr)
+	if config.PID != 0 {
+		broker, err := newProcess(config.PID)
+		return remote, broker, err
+	}
+	broker, err := findBroker(local, remote)
+	return remote, broker, err
 }
 
-// newLoad lends the connections, publishers first, to a load.
-func newLoad(config Config, p plan, tag uint32, conns []conn, c *collector) (*load, error) {
-	const openLoopFramesMax = 1024 // chosen; more messages may be due when the broker was slow
-	poller, err := newPoller(len(conns) + 1)
+// cause takes off what net adds and connectError says better.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// newLoad prepares every client; run connects them.
+func newLoad(config Config, to *net.TCPAddr, c *collector) (*load, error) {
+	p := newPlan(config)
+	tag := rand.Uint32()
+	clients := config.Publishers + config.Subscribers
+	poller, err := newPoller(clients + 1)
 	if err != nil {
 		return nil, err
 	}
 	l := &load{
 		config:   config,
+		plan:     p,
 		poller:   poller,
+		opening:  newOpening(config, tag, to, clients),
 		window:   window{size: config.Window, publishers: config.Publishers},
 		schedule: schedule{periodNs: 1e9 / max(config.RatePerSecond, 1e-9), publishers: config.Publishers},
 		meter:    meter{tag: tag, payloadBytes: config.PayloadBytes, latency: newHistogram()},
 		readings: c.readings,
 		spare:    c.spare,
 	}
-	for i, topic := range p.topics {
-		f := newFlow(p.classes[i], p.fanout(i))
-		frames := openLoopFramesMax
-		if !config.Open() {
-			frames = l.window.share(i)
-		}
-		publisher := newPublisher(conns[i].fd, f, i, topic, tag, config.PayloadBytes, frames)
-		l.meter.flows = append(l.meter.flows, f)
-		l.meter.frameBytesMax = max(l.meter.frameBytesMax, publisher.frameBytes)
-		l.publishers = append(l.publishers, publisher)
-		l.fanouts = append(l.fanouts, p.fanout(i))
+	for i := range config.Publishers {
+		l.addPublisher(i)
 	}
-	for i := range p.subscribers {
-		s := &subscriber{fd: conns[len(p.topics)+i].fd, class: p.class(i), ordinal: p.ordinal(i)}
-		l.subscribers = append(l.subscribers, s)
+	for i := range config.Subscribers {
+		l.subscribers = append(l.subscribers, &subscriber{fd: -1, class: p.class(i), ordinal: p.ordinal(i)})
 	}
 	l.buffer = make([]byte, max(readBytes, 2*l.meter.frameBytesMax))
-	for i, conn := range conns {
-		if err := poller.add(conn.fd, i); err != nil {
-			poller.close()
-			return nil, err
-		}
-	}
 	return l, nil
+}
+
+func (l *load) addPublisher(i int) {
+	frames := 1024 // in an open loop; chosen; more messages may be due when the broker was slow
+	switch {
+	case l.config.ConnectPerMessage:
+		frames = 1
+	case !l.config.Open():
+		frames = l.window.share(i)
+	}
+	ordered := l.config.Topics // every so many messages, two are in an order that is promised
+	if l.config.ConnectPerMessage {
+		ordered = math.MaxInt32 // not between connections
+	}
+	f := newFlow(l.plan.classes[i], l.plan.fanout(i), ordered)
+	p := newPublisher(f, i, l.plan.topics[i], l.opening.tag, l.config.PayloadBytes, frames)
+	l.meter.flows = append(l.meter.flows, f)
+	l.meter.frameBytesMax = max(l.meter.frameBytesMax, p.frameBytes)
+	l.publishers = append(l.publishers, p)
+	l.fanouts = append(l.fanouts, l.plan.fanout(i))
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"os"
 	"strconv"
 	"testing"
@@ -190,8 +191,8 @@ func TestRunOpenLoop(t *testing.T) {
 	assert.Zero(t, d.Lost+d.Duplicated+d.OutOfOrder+d.Unexpected)
 	elapsed := 0.0 // of sending
 	for _, s := range r.Samples {
-		if s.Phase != "drain" {
-			elapsed = s.ElapsedSeconds
+		if s.Phase == "warm-up" || s.Phase == "measure" {
+			elapsed += s.Seconds
 		}
 	}
 	assert.InDelta(t, 1000*elapsed, d.MessagesSent+d.MessagesUnsent, 2, "the schedule, not the broker, decides")
@@ -232,6 +233,90 @@ func TestRunWithTopicsOfTheirOwn(t *testing.T) {
 		filters[s.filter]++
 	}
 	assert.Equal(t, map[string]int{"bench/0": 3, "bench/1": 2, "bench/2": 2}, filters)
+}
+
+func TestRunWithManyTopics(t *testing.T) {
+	t.Parallel()
+	b := new(fakeBroker).start(t)
+	c := b.config()
+	c.Topic, c.Filter, c.Topics, c.Publishers, c.Subscribers = "bench/%i/%j", "+/%i/%j", 120, 2, 3
+	r, err := Run(t.Context(), c)
+	require.NoError(t, err)
+	assert.EqualValues(t, b.deliveries, r.Deliveries.Expected)
+	assert.Equal(t, r.Deliveries.Expected, r.Deliveries.Received)
+	assert.Zero(t, r.Deliveries.Lost+r.Deliveries.Unexpected+r.Deliveries.OutOfOrder)
+	assert.Len(t, b.subscribers, 3*120)
+	for _, s := range b.subscribers {
+		assert.Positive(t, s.deliveries, s.filter)
+	}
+}
+
+func TestRunWithAConnectionForEachMessage(t *testing.T) {
+	t.Parallel()
+	for name, rate := range map[string]float64{"open loop": 200, "closed loop": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := new(fakeBroker).start(t)
+			c := b.config()
+			c.ConnectPerMessage, c.RatePerSecond = true, rate
+			r, err := Run(t.Context(), c)
+			require.NoError(t, err)
+			assert.Equal(t, 5, r.Connections.Opened, "the subscribers")
+			assert.Positive(t, r.Deliveries.MessagesSent)
+			assert.EqualValues(t, b.published, r.Deliveries.MessagesSent)
+			assert.Equal(t, r.Deliveries.Expected, r.Deliveries.Received)
+			assert.Zero(t, r.Deliveries.Lost+r.Deliveries.OutOfOrder)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			assert.GreaterOrEqual(t, len(b.conns), 5+b.published, "a connection for each")
+		})
+	}
+}
+
+func TestRunWithoutAPublisher(t *testing.T) {
+	t.Parallel()
+	b := new(fakeBroker).start(t)
+	c := b.config()
+	c.Topic, c.Publishers, c.Subscribers, c.Connects = "idle/%i", 0, 100, 7
+	c.Sources = []string{"127.0.0.2", "127.0.0.3"}
+	r, err := Run(t.Context(), c)
+	require.NoError(t, err)
+	assert.Equal(t, 100, r.Connections.Opened)
+	assert.EqualValues(t, 100, r.Connections.Latency.Count)
+	assert.Positive(t, r.Connections.PerSecond)
+	assert.Positive(t, r.Connections.ResidentBytesBefore)
+	assert.Zero(t, r.Throughput.Deliveries)
+	assert.Empty(t, r.Warnings)
+	filters, sources := map[string]bool{}, map[string]int{}
+	for _, s := range b.subscribers {
+		filters[s.filter] = true
+		host, _, _ := net.SplitHostPort(s.conn.RemoteAddr().String())
+		sources[host]++
+	}
+	assert.Len(t, filters, 100)
+	assert.Equal(t, map[string]int{"127.0.0.2": 50, "127.0.0.3": 50}, sources)
+}
+
+func TestRunWithNobody(t *testing.T) {
+	t.Parallel()
+	b := new(fakeBroker).start(t)
+	c := b.config()
+	c.Publishers, c.Subscribers, c.SampleInterval = 0, 0, 20*time.Millisecond
+	r, err := Run(t.Context(), c)
+	require.NoError(t, err)
+	assert.Zero(t, r.Connections.Opened)
+	assert.Greater(t, len(r.Samples), 5, "the pictures are what such a run is for")
+	assert.Empty(t, r.Warnings)
+}
+
+func TestRunOpensConnectionsAtAPace(t *testing.T) {
+	t.Parallel()
+	b := new(fakeBroker).start(t)
+	c := b.config()
+	c.Publishers, c.Subscribers, c.ConnectsPerSecond = 0, 20, 100
+	r, err := Run(t.Context(), c)
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, r.Connections.Seconds, 0.18)
 }
 
 func TestRunFanInWithAWildcard(t *testing.T) {

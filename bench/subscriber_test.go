@@ -14,7 +14,7 @@ const testTag = 0x6d717474
 func newTestMeter(publishers int) *meter {
 	m := &meter{tag: testTag, payloadBytes: 64, frameBytesMax: 200, toNs: 1, latency: newHistogram()}
 	for range publishers {
-		f := newFlow(0, 1)
+		f := newFlow(0, 1, 1)
 		f.sent = 1000
 		m.flows = append(m.flows, f)
 	}

@@ -52,9 +52,9 @@ func matches(filter, topic string) bool {
 	return len(wanted) == len(levels)
 }
 
-// stringOK leaves room for the digits that "%i" may become.
+// stringOK leaves room for the digits that the placeholders may become.
 func stringOK(s string) bool {
-	grown := strings.Count(s, topicIndexPattern) * len("60000")
+	grown := strings.Count(s, "%") * len("999999")
 	return len(s)+grown <= topicBytesMax && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }
 

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -44,6 +45,10 @@ func TestPlan(t *testing.T) {
 		"a topic each, too few":  {func(c *Config) { c.Topic, c.Subscribers = "b/%i", 2 }, []int{1, 1, 0}},
 		"a filter for all":       {func(c *Config) { c.Topic, c.Filter = "b/%i", "b/+" }, []int{4, 4, 4}},
 		"a filter for one topic": {func(c *Config) { c.Topic, c.Filter = "b/%i", "b/1" }, []int{0, 4, 0}},
+		"a filter each":          {func(c *Config) { c.Topic, c.Filter = "b/%i/x", "b/%i/+" }, []int{2, 1, 1}},
+		"many topics":            {func(c *Config) { c.Topic, c.Topics = "b/%i/%j", 12 }, []int{2, 1, 1}},
+		"many wildcards":         {func(c *Config) { c.Topic, c.Filter, c.Topics = "b/%i/%j", "+/%i/%j/#", 12 }, []int{2, 1, 1}},
+		"many topics, one #":     {func(c *Config) { c.Topic, c.Filter, c.Topics = "b/%i/%j", "b/#", 12 }, []int{4, 4, 4}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -51,11 +56,17 @@ func TestPlan(t *testing.T) {
 			c.Publishers, c.Subscribers = 3, 4
 			test.change(&c)
 			p := newPlan(c)
-			for publisher, topic := range p.topics {
+			for publisher, topics := range p.topics {
 				ordinals := map[int]bool{}
-				for subscriber, filter := range p.filters {
+				assert.Len(t, topics, c.Topics)
+				for subscriber := range c.Subscribers {
 					reads := p.class(subscriber) == p.classes[publisher]
-					assert.Equal(t, matches(filter, topic), reads)
+					for _, topic := range topics {
+						assert.Equal(t, reads, slices.ContainsFunc(p.filters[p.class(subscriber)], func(filter string) bool {
+							return matches(filter, topic)
+						}))
+						assert.Len(t, topic, len(topics[0]), "frames have one size")
+					}
 					if reads {
 						ordinals[p.ordinal(subscriber)] = true
 						assert.Less(t, p.ordinal(subscriber), p.fanout(publisher))

@@ -44,13 +44,20 @@ func appendConnect(dst []byte, clientID string) []byte {
 	return appendString(dst, clientID)
 }
 
-// appendSubscribe appends a SUBSCRIBE for one filter at QoS 0, Packet Identifier 1.
-func appendSubscribe(dst []byte, filter string) []byte {
+// appendSubscribe appends a SUBSCRIBE for filters at QoS 0.
+func appendSubscribe(dst []byte, packetID uint16, filters []string) []byte {
+	remaining := 2
+	for _, filter := range filters {
+		remaining += 2 + len(filter) + 1
+	}
 	dst = append(dst, packetSubscribe)
-	dst = appendLength(dst, 2+2+len(filter)+1)
-	dst = append(dst, 0, 1)
-	dst = appendString(dst, filter)
-	return append(dst, 0)
+	dst = appendLength(dst, remaining)
+	dst = binary.BigEndian.AppendUint16(dst, packetID)
+	for _, filter := range filters {
+		dst = appendString(dst, filter)
+		dst = append(dst, 0)
+	}
+	return dst
 }
 
 // appendPublish appends a QoS 0 PUBLISH with a payload of zeros.
@@ -113,13 +120,15 @@ func connackText(code byte) string {
 	return "unknown"
 }
 
-// parseSuback returns the reason why the broker refused the subscription, or nil.
+// parseSuback returns the reason why the broker refused a subscription, or nil.
 func parseSuback(body []byte) error {
-	if len(body) != 3 {
-		return fmt.Errorf("%w: SUBACK of %d bytes for one filter", errMalformed, len(body))
+	if len(body) < 3 {
+		return fmt.Errorf("%w: SUBACK of %d bytes", errMalformed, len(body))
 	}
-	if body[2] != 0 {
-		return fmt.Errorf("SUBACK return code 0x%02x, 0x00 expected", body[2])
+	for _, code := range body[2:] {
+		if code != 0 {
+			return fmt.Errorf("SUBACK return code 0x%02x, 0x00 expected", code)
+		}
 	}
 	return nil
 }

@@ -1,8 +1,6 @@
 package bench
 
 import (
-	"bytes"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,10 +15,11 @@ func TestGoldenPackets(t *testing.T) {
 		0, 2, 'i', 'd',
 	}, appendConnect(nil, "id"))
 	assert.Equal(t, []byte{
-		0x82, 8, // SUBSCRIBE, Remaining Length
-		0, 1, // Packet Identifier
+		0x82, 12, // SUBSCRIBE, Remaining Length
+		1, 2, // Packet Identifier
 		0, 3, 'a', '/', '#', 0, // filter, QoS 0
-	}, appendSubscribe(nil, "a/#"))
+		0, 1, 'b', 0,
+	}, appendSubscribe(nil, 0x102, []string{"a/#", "b"}))
 	assert.Equal(t, []byte{
 		0x30, 5, // PUBLISH, Remaining Length
 		0, 1, 'a', // topic
@@ -50,19 +49,61 @@ func TestAcknowledgements(t *testing.T) {
 	assert.ErrorContains(t, parseConnack([]byte{0, 9}), "unknown")
 	assert.ErrorIs(t, parseConnack([]byte{0}), errMalformed)
 	assert.NoError(t, parseSuback([]byte{0, 1, 0}))
-	assert.ErrorContains(t, parseSuback([]byte{0, 1, 0x80}), "0x80")
+	assert.NoError(t, parseSuback([]byte{0, 1, 0, 0}))
+	assert.ErrorContains(t, parseSuback([]byte{0, 1, 0, 0x80}), "0x80")
 	assert.ErrorIs(t, parseSuback([]byte{0, 1}), errMalformed)
 }
 
-func TestReadPacketSkipsMessagesBeforeSuback(t *testing.T) {
-	b := appendPublish(nil, "retained", 300)
-	b = append(b, packetSuback, 3, 0, 1, 0, 'x')
-	r := bytes.NewReader(b)
-	body, err := readPacket(r, packetSuback)
-	require.NoError(t, err)
-	assert.Equal(t, []byte{0, 1, 0}, body)
-	assert.Equal(t, 1, r.Len(), "what follows is left")
+func TestHandshakeTakesPacketsInAnyPieces(t *testing.T) {
+	connackPacket := []byte{packetConnack, 2, 0, 0}
+	answer := appendPublish(nil, "retained", 300) // may come before SUBACK
+	answer = append(answer, packetSuback, 3, 0, 1, 0, 'x')
+	for cut := range answer {
+		h := &handshake{fd: -1, stage: connack, filters: []string{"a"}}
+		h.held = append(h.held, connackPacket...)
+		require.NoError(t, h.parse())
+		assert.Equal(t, suback, h.stage)
+		assert.Equal(t, appendSubscribe(nil, 1, []string{"a"}), h.unsent)
+		h.held = append(h.held, answer[:cut]...)
+		require.NoError(t, h.parse())
+		h.held = append(h.held, answer[cut:]...)
+		require.NoError(t, h.parse())
+		assert.Equal(t, ready, h.stage)
+		assert.Equal(t, "x", string(h.held), "what follows is left")
+	}
+}
 
-	_, err = readPacket(strings.NewReader("\xd0\x00"), packetSuback)
-	assert.ErrorIs(t, err, errMalformed)
+func TestHandshakeOfAPublisherEndsWithConnack(t *testing.T) {
+	h := &handshake{fd: -1, stage: connack, held: []byte{packetConnack, 2, 0, 0}}
+	require.NoError(t, h.parse())
+	assert.Equal(t, ready, h.stage)
+	assert.Empty(t, h.unsent)
+}
+
+func TestHandshakeSplitsFiltersOverPackets(t *testing.T) {
+	h := &handshake{fd: -1, stage: connack, filters: make([]string, filtersMax+1), held: []byte{packetConnack, 2, 0, 0}}
+	require.NoError(t, h.parse())
+	assert.Equal(t, 2, h.subacks)
+	one := []byte{packetSuback, 3, 0, 1, 0}
+	h.held = append(h.held, one...)
+	require.NoError(t, h.parse())
+	assert.Equal(t, suback, h.stage)
+	h.held = append(h.held, one...)
+	require.NoError(t, h.parse())
+	assert.Equal(t, ready, h.stage)
+}
+
+func TestHandshakeRefusesWhatABrokerMayNotSend(t *testing.T) {
+	for name, b := range map[string]string{
+		"a PINGRESP":                      "\xd0\x00",
+		"SUBACK before SUBSCRIBE":         "\x90\x03\x00\x01\x00",
+		"PUBLISH before CONNACK":          "\x30\x03\x00\x01a",
+		"a length that never ends":        "\x20\xff\xff\xff\xff\xff",
+		"a packet of more than can be":    "\x20\xff\xff\xff\x7f",
+		"a CONNACK that is not one":       "\x20\x01\x00",
+		"a CONNACK that is a bit too big": "\x20\x03\x00\x00\x00",
+	} {
+		h := &handshake{fd: -1, stage: connack, held: []byte(b)}
+		assert.ErrorIs(t, h.parse(), errMalformed, name)
+	}
 }
