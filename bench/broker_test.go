@@ -3,6 +3,7 @@ package bench
 import (
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +23,8 @@ type fakeBroker struct {
 	subscribers []*fakeSubscriber // in order of SUBSCRIBE
 	published   int
 	deliveries  int
+	// Above QoS 0: PUBACK and PUBCOMP from subscribers, PUBREL from publishers, and what came unasked.
+	acknowledged, released, wrong int
 	// deliver decides about one delivery; nil: send it. Called with mu held.
 	deliver func(b *fakeBroker, to *fakeSubscriber, frame []byte)
 	// onPublish is called with mu held, before the fan-out.
@@ -31,6 +34,8 @@ type fakeBroker struct {
 type fakeSubscriber struct {
 	conn       net.Conn
 	filter     string
+	qos        byte // granted
+	packetID   uint16
 	deliveries int
 	kept       []byte // by a deliver function
 }
@@ -106,7 +111,18 @@ func (b *fakeBroker) serve(c net.Conn) {
 		case packetSubscribe:
 			b.subscribe(c, body)
 		case packetPublish:
-			b.publish(body)
+			b.publish(body, 0)
+		case packetPublish | 2, packetPublish | 4:
+			topicBytes := int(body[0])<<8 + int(body[1])
+			id := uint16(body[2+topicBytes])<<8 + uint16(body[3+topicBytes])
+			b.publish(slices.Delete(body, 2+topicBytes, 4+topicBytes), first>>1&3)
+			answer := byte(packetPuback)
+			if first == packetPublish|4 {
+				answer = packetPubrec
+			}
+			_, _ = c.Write(appendAck(nil, answer, id))
+		default:
+			b.acknowledge(c, first, uint16(body[0])<<8+uint16(body[1]))
 		}
 	}
 }
@@ -117,18 +133,35 @@ func (b *fakeBroker) subscribe(c net.Conn, body []byte) {
 	suback := []byte{packetSuback, 2, body[0], body[1]}
 	for rest := body[2:]; len(rest) > 0; suback[1]++ {
 		n := int(rest[0])<<8 + int(rest[1])
-		b.subscribers = append(b.subscribers, &fakeSubscriber{conn: c, filter: string(rest[2 : 2+n])})
+		b.subscribers = append(b.subscribers, &fakeSubscriber{conn: c, filter: string(rest[2 : 2+n]), qos: b.suback & 3})
 		suback = append(suback, b.suback)
 		rest = rest[2+n+1:]
 	}
 	_, _ = c.Write(suback)
 }
 
-func (b *fakeBroker) publish(body []byte) {
+// acknowledge plays the rest of the handshakes of QoS 1 and 2, from either side.
+func (b *fakeBroker) acknowledge(c net.Conn, first byte, id uint16) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	topic := string(body[2 : 2+int(body[0])<<8+int(body[1])])
-	frame := append(appendLength([]byte{packetPublish}, len(body)), body...)
+	switch first {
+	case packetPuback, packetPubcomp:
+		b.acknowledged++
+	case packetPubrec:
+		_, _ = c.Write(appendAck(nil, packetPubrel, id))
+	case packetPubrel:
+		b.released++
+		_, _ = c.Write(appendAck(nil, packetPubcomp, id))
+	default:
+		b.wrong++
+	}
+}
+
+func (b *fakeBroker) publish(body []byte, qos byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	topicBytes := int(body[0])<<8 + int(body[1])
+	topic := string(body[2 : 2+topicBytes])
 	b.published++
 	if b.onPublish != nil {
 		b.onPublish(b)
@@ -139,12 +172,23 @@ func (b *fakeBroker) publish(body []byte) {
 		}
 		b.deliveries++
 		s.deliveries++
+		frame := s.frame(body, topicBytes, min(qos, s.qos))
 		if b.deliver != nil {
 			b.deliver(b, s, frame)
 			continue
 		}
 		s.send(frame)
 	}
+}
+
+func (s *fakeSubscriber) frame(body []byte, topicBytes int, qos byte) []byte {
+	frame := appendLength([]byte{packetPublish | qos<<1}, len(body)+packetIDBytes(int(qos)))
+	frame = append(frame, body[:2+topicBytes]...)
+	if qos > 0 {
+		s.packetID++
+		frame = append(frame, byte(s.packetID>>8), byte(s.packetID))
+	}
+	return append(frame, body[2+topicBytes:]...)
 }
 
 // readAnyPacket reads one packet and not a byte more.

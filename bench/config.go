@@ -66,7 +66,7 @@ type Config struct {
 	RatePerSecond float64
 	// Window is the number of messages outstanding in a closed loop, over all publishers; each has
 	// an equal share. A message is outstanding until every subscriber of its topic received it or
-	// a later one of the same publisher. At least Publishers. Default 2000.
+	// a later one of the same publisher. At least Publishers. Default 100.
 	Window int
 	// Duration is the length of the measurement. Default 10 s.
 	Duration time.Duration
@@ -74,7 +74,8 @@ type Config struct {
 	Warmup time.Duration
 	// SampleInterval is the time from one Sample to the next, at least 10 ms. Default 1 s.
 	SampleInterval time.Duration
-	// QoS is the quality of service. Only 0 is supported.
+	// QoS is what publishers publish at and subscribers ask for, 0 to 2. Default 0. A broker may grant
+	// less, which the Result warns of.
 	QoS int
 	// PID is the broker's process, for CPU and memory. 0, the default: the process that listens on
 	// the broker's port, when it runs on this machine. Its children are not counted.
@@ -97,7 +98,7 @@ func DefaultConfig() Config {
 		Topic:          "bench/fanout",
 		Topics:         1,
 		PayloadBytes:   64,
-		Window:         2000,
+		Window:         100,
 		Duration:       10 * time.Second,
 		Warmup:         2 * time.Second,
 		SampleInterval: time.Second,
@@ -139,7 +140,7 @@ func (c Config) Validate() error {
 	require(c.Duration > 0 && c.Duration <= timeMax, "duration %v is not within 0 to %v, 0 excluded", c.Duration, timeMax)
 	require(c.Warmup >= 0 && c.Warmup <= timeMax, "warmup %v is not within 0 to %v", c.Warmup, timeMax)
 	require(c.SampleInterval >= sampleIntervalMin && c.SampleInterval <= timeMax, "sample interval %v is not within %v to %v", c.SampleInterval, sampleIntervalMin, timeMax)
-	require(c.QoS == 0, "qos %d is not supported, only 0 is for now", c.QoS)
+	require(c.QoS >= 0 && c.QoS <= 2, "qos %d is not within 0 to 2", c.QoS)
 	require(c.PID >= 0, "pid %d is below 0", c.PID)
 	faults = append(faults, c.topicFaults()...)
 	if len(faults) == 0 {

@@ -47,7 +47,8 @@ func TestConfigValidate(t *testing.T) {
 		"no duration":                      {func(c *Config) { c.Duration = 0 }, "duration 0s"},
 		"no warm-up":                       {func(c *Config) { c.Warmup = 0 }, ""},
 		"a warm-up below 0":                {func(c *Config) { c.Warmup = -time.Second }, "warmup -1s"},
-		"QoS 1":                            {func(c *Config) { c.QoS = 1 }, "qos 1 is not supported, only 0 is for now"},
+		"QoS 2":                            {func(c *Config) { c.QoS = 2 }, ""},
+		"QoS 3":                            {func(c *Config) { c.QoS = 3 }, "qos 3 is not within 0 to 2"},
 		"a process below 0":                {func(c *Config) { c.PID = -1 }, "pid -1"},
 		"no topic":                         {func(c *Config) { c.Topic = "" }, "topic is empty"},
 		"a topic with a wildcard":          {func(c *Config) { c.Topic = "a/+" }, "holds a wildcard"},
@@ -79,7 +80,7 @@ func TestConfigValidate(t *testing.T) {
 }
 
 func TestConfigValidateReportsEveryFaultInOneLine(t *testing.T) {
-	err := Config{QoS: 2, Filter: "a#"}.Validate()
+	err := Config{QoS: 3, Filter: "a#"}.Validate()
 	for _, fault := range []string{"host", "port", "connects", "payload", "duration", "qos", "topic", "filter"} {
 		assert.ErrorContains(t, err, fault)
 	}

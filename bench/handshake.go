@@ -30,6 +30,8 @@ type handshake struct {
 	stage   stage
 	unsent  []byte // what the kernel has not taken yet
 	filters []string
+	qos     int    // asked for
+	granted int    // the lowest
 	subacks int    // still to come
 	held    []byte // read and not parsed; at the end what came after the last acknowledgement
 
@@ -47,12 +49,12 @@ const (
 )
 
 // newHandshake begins to connect.
-func newHandshake(to unix.Sockaddr, from unix.Sockaddr, clientID string, filters []string, now int64) (*handshake, error) {
+func newHandshake(to, from unix.Sockaddr, clientID string, filters []string, qos int, now int64) (*handshake, error) {
 	fd, err := connectSocket(to, from)
 	if err != nil {
 		return nil, err
 	}
-	return &handshake{fd: fd, sinceNs: now, unsent: appendConnect(nil, clientID), filters: filters}, nil
+	return &handshake{fd: fd, sinceNs: now, unsent: appendConnect(nil, clientID), filters: filters, qos: qos, granted: qos}, nil
 }
 
 // connectSocket returns a non-blocking socket that is being connected.
@@ -98,33 +100,17 @@ func (h *handshake) step(buffer []byte) error {
 
 // flush writes what the kernel takes. Until the socket is connected that is nothing; when it could
 // not be connected, write says why.
-func (h *handshake) flush() error {
-	for len(h.unsent) > 0 {
-		n, err := unix.Write(h.fd, h.unsent)
-		switch {
-		case errors.Is(err, unix.EAGAIN):
-			return nil
-		case errors.Is(err, unix.EINTR):
-			continue
-		case err != nil:
-			return err
-		}
-		h.unsent = h.unsent[n:]
-	}
-	return nil
+func (h *handshake) flush() (err error) {
+	h.unsent, err = writeSome(h.fd, h.unsent)
+	return err
 }
 
 func (h *handshake) read(buffer []byte) error {
-	n, err := unix.Read(h.fd, buffer)
-	switch {
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
-		return nil
-	case err != nil:
+	b, err := readSome(h.fd, buffer)
+	if err != nil || len(b) == 0 {
 		return err
-	case n == 0:
-		return io.EOF
 	}
-	h.held = append(h.held, buffer[:n]...)
+	h.held = append(h.held, b...)
 	return h.parse()
 }
 
@@ -153,9 +139,11 @@ func (h *handshake) accept(first byte, body []byte) error {
 		h.subscribe()
 		return nil
 	case first == packetSuback && h.stage == suback:
-		if err := parseSuback(body); err != nil {
+		granted, err := parseSuback(body)
+		if err != nil {
 			return err
 		}
+		h.granted = min(h.granted, granted)
 		if h.subacks--; h.subacks == 0 {
 			h.stage = ready
 		}
@@ -172,7 +160,7 @@ func (h *handshake) subscribe() {
 	for i := 0; i < len(h.filters); i += filtersMax {
 		h.stage = suback
 		h.subacks++
-		h.unsent = appendSubscribe(h.unsent, uint16(h.subacks), h.filters[i:min(i+filtersMax, len(h.filters))])
+		h.unsent = appendSubscribe(h.unsent, uint16(h.subacks), h.filters[i:min(i+filtersMax, len(h.filters))], h.qos)
 	}
 }
 

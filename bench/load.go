@@ -117,7 +117,7 @@ func (l *load) handle(event *unix.EpollEvent) error {
 		}
 	default:
 		index -= len(l.publishers)
-		if err := l.handleSubscriber(l.subscribers[index]); err != nil {
+		if err := l.handleSubscriber(index, event.Events); err != nil {
 			return l.lost("subscriber", index, err)
 		}
 	}
@@ -132,7 +132,29 @@ func (l *load) lost(role string, index int, err error) error {
 		l.config.Address(), time.Duration(nowNs()-l.startNs).Seconds(), err)
 }
 
-func (l *load) handleSubscriber(s *subscriber) error {
+func (l *load) handleSubscriber(index int, events uint32) error {
+	s := l.subscribers[index]
+	if events&^unix.EPOLLOUT != 0 {
+		if err := l.receive(s); err != nil {
+			return err
+		}
+	}
+	if len(s.acks) == 0 && !s.watching {
+		return nil
+	}
+	var err error
+	if s.acks, err = writeSome(s.fd, s.acks); err != nil {
+		return err
+	}
+	if blocked := len(s.acks) > 0; blocked != s.watching {
+		s.watching = blocked
+		return l.poller.watchWrites(s.fd, len(l.publishers)+index, blocked)
+	}
+	return nil
+}
+
+// receive accounts for one read.
+func (l *load) receive(s *subscriber) error {
 	b, err := s.read(l.buffer)
 	if err != nil || len(b) == 0 {
 		return err
@@ -154,12 +176,13 @@ func (l *load) handlePublisher(index int, events uint32) error {
 		return nil // closed within this batch of events
 	}
 	if events&^unix.EPOLLOUT != 0 {
-		if err := discard(p.fd, l.buffer); err != nil {
+		b, err := readSome(p.fd, l.buffer)
+		if err == nil && len(b) > 0 {
+			err = p.acknowledge(b)
+		}
+		if err != nil {
 			return err
 		}
-	}
-	if events&unix.EPOLLOUT == 0 {
-		return nil
 	}
 	if err := p.flush(); err != nil {
 		return err
@@ -171,7 +194,7 @@ func (l *load) handlePublisher(index int, events uint32) error {
 // sent goes on after a publisher wrote: it ends a connection that was for one message.
 func (l *load) sent(index int) error {
 	p := l.publishers[index]
-	if l.config.ConnectPerMessage && len(p.pending) == 0 {
+	if l.config.ConnectPerMessage && !p.blocked() && p.inFlight() == 0 {
 		p.hangUp()
 		return nil
 	}
@@ -189,7 +212,7 @@ func (l *load) publisherReady(index int) error {
 // watch asks for an event when there is room to write, as long as something is pending.
 func (l *load) watch(index int) error {
 	p := l.publishers[index]
-	if blocked := len(p.pending) > 0; blocked != p.watching {
+	if blocked := p.blocked(); blocked != p.watching {
 		p.watching = blocked
 		return l.poller.watchWrites(p.fd, index, blocked)
 	}

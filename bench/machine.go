@@ -18,7 +18,8 @@ type Machine struct {
 	GoVersion   string `json:"go_version"`
 }
 
-func thisMachine() Machine {
+// ThisMachine describes the machine that the program runs on.
+func ThisMachine() Machine {
 	m := Machine{Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), GoVersion: runtime.Version()}
 	var uname unix.Utsname
 	if unix.Uname(&uname) == nil {

@@ -23,6 +23,7 @@ type opening struct {
 	active     []int        // poller indices of those that are not nil
 
 	opened  int
+	granted int // the lowest QoS granted to a subscriber
 	latency *hdrhistogram.Histogram
 	begin   counters // CPU times before the first connection
 	end     counters
@@ -36,6 +37,7 @@ func newOpening(config Config, tag uint32, to *net.TCPAddr, clients int) *openin
 		tag:        tag,
 		to:         sockaddr(to.IP, to.Port),
 		handshakes: make([]*handshake, clients),
+		granted:    config.QoS,
 		latency:    newHistogram(),
 	}
 	for _, source := range config.Sources {
@@ -137,7 +139,7 @@ func (l *load) dial(index int, now int64) error {
 		from = o.sources[o.dialed%len(o.sources)]
 	}
 	o.dialed++
-	h, err := newHandshake(o.to, from, l.clientID(index), l.filtersOf(index), now)
+	h, err := newHandshake(o.to, from, l.clientID(index), l.filtersOf(index), l.config.QoS, now)
 	if err != nil {
 		return connectError(l.config.Address(), connecting, err)
 	}
@@ -194,6 +196,7 @@ func (l *load) connected(index int, h *handshake) error {
 	}
 	s := l.subscribers[index-len(l.publishers)]
 	s.held = append(s.held, h.held...)
+	o.granted = min(o.granted, h.granted)
 	return nil
 }
 

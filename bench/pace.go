@@ -109,8 +109,8 @@ func (l *load) send(index, n int, atNs, stepNs int64) error {
 		}
 		return l.dial(index, nowNs())
 	}
-	for n > 0 && len(p.pending) == 0 {
-		batch := min(n, p.frames)
+	for n > 0 && p.room() > 0 {
+		batch := min(n, p.room())
 		if err := p.send(batch, atNs, stepNs); err != nil {
 			return err
 		}

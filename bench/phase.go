@@ -70,7 +70,7 @@ func (l *load) check(now int64) {
 func (l *load) drained() bool {
 	expected := uint64(0)
 	for i, p := range l.publishers {
-		if len(p.pending) > 0 {
+		if len(p.pending) > 0 || p.inFlight() > 0 {
 			return false
 		}
 		expected += p.flow.sent * uint64(l.fanouts[i])
@@ -82,7 +82,7 @@ func (l *load) drained() bool {
 func (l *load) moveOn(now int64) {
 	for i, p := range l.publishers {
 		f := p.flow
-		if len(p.pending) > 0 || f.outstanding() == 0 || now-f.activeNs < stallAfter.Nanoseconds() {
+		if p.blocked() || f.outstanding() == 0 || now-f.activeNs < stallAfter.Nanoseconds() {
 			continue
 		}
 		f.giveUp()

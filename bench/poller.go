@@ -74,24 +74,24 @@ func (p *poller) wake() { _, _ = unix.Write(p.wakeFD, []byte{1, 0, 0, 0, 0, 0, 0
 
 // acknowledge makes wait sleep again after wake.
 func (p *poller) acknowledge() error {
-	if err := discard(p.wakeFD, make([]byte, 8)); err != nil {
+	if _, err := readSome(p.wakeFD, make([]byte, 8)); err != nil {
 		return fmt.Errorf("bench: eventfd: %w", err)
 	}
 	return nil
 }
 
-// discard reads once and forgets; io.EOF at the end of a connection.
-func discard(fd int, buffer []byte) error {
+// readSome reads once; nothing when there is nothing, io.EOF at the end of a connection.
+func readSome(fd int, buffer []byte) ([]byte, error) {
 	n, err := unix.Read(fd, buffer)
 	switch {
 	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
-		return nil
+		return nil, nil
 	case err != nil:
-		return err
+		return nil, err
 	case n == 0:
-		return io.EOF
+		return nil, io.EOF
 	}
-	return nil
+	return buffer[:n], nil
 }
 
 func (p *poller) close() {

@@ -3,6 +3,7 @@ package bench
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,15 +21,23 @@ type publisher struct {
 	frameBytes int
 	frames     int // in batch
 	header     int // where the payload begins in a frame
+	idBytes    int // of the Packet Identifier before it
 
 	pending  []byte // the part of batch that the kernel has not taken yet
+	releases []byte // PUBREL packets that come after it
+	held     []byte // the beginning of an acknowledgement
+	acked    uint64 // messages whose handshake is complete; above QoS 0 acked <= flow.sent
 	watching bool   // for room to write
 }
 
+// inFlightMax is how many messages of a connection may wait for their acknowledgement: their Packet
+// Identifiers must differ [MQTT-2.3.1-2].
+const inFlightMax = 65_535
+
 // newPublisher prebuilds a batch of up to framesMax frames.
-func newPublisher(f *flow, index int, topics []string, tag uint32, payloadBytes, framesMax int) *publisher {
-	frame := appendPublish(nil, topics[0], payloadBytes)
-	p := &publisher{fd: -1, flow: f, topics: topics, frameBytes: len(frame), header: len(frame) - payloadBytes}
+func newPublisher(f *flow, index int, topics []string, tag uint32, qos, payloadBytes, framesMax int) *publisher {
+	frame := appendPublish(nil, topics[0], qos, payloadBytes)
+	p := &publisher{fd: -1, flow: f, topics: topics, frameBytes: len(frame), header: len(frame) - payloadBytes, idBytes: packetIDBytes(qos)}
 	binary.LittleEndian.PutUint32(frame[p.header:], tag)
 	binary.LittleEndian.PutUint32(frame[p.header+headerPublisher:], uint32(index))
 	p.frames = max(1, min(framesMax, batchBytesMax/len(frame)))
@@ -39,14 +48,17 @@ func newPublisher(f *flow, index int, topics []string, tag uint32, payloadBytes,
 }
 
 // send writes the next n messages, or as many as the kernel takes now. Message i carries the time
-// atNs + i*stepNs. Nothing may be pending, and n is at most p.frames.
+// atNs + i*stepNs. Nothing may wait to be written, and n is at most p.room.
 func (p *publisher) send(n int, atNs, stepNs int64) error {
 	for i := range n {
 		frame := p.batch[i*p.frameBytes:]
 		sequence := p.flow.sent + uint64(i)
 		if topics := uint64(len(p.topics)); topics > 1 {
 			topic := p.topics[sequence%topics]
-			copy(frame[p.header-len(topic):], topic)
+			copy(frame[p.header-p.idBytes-len(topic):], topic)
+		}
+		if p.idBytes > 0 {
+			binary.BigEndian.PutUint16(frame[p.header-p.idBytes:], uint16(1+sequence%inFlightMax))
 		}
 		header := frame[p.header:]
 		binary.LittleEndian.PutUint64(header[headerSequence:], sequence)
@@ -57,20 +69,71 @@ func (p *publisher) send(n int, atNs, stepNs int64) error {
 	return p.flush()
 }
 
+// room returns how many messages can be sent at once now.
+func (p *publisher) room() int {
+	switch {
+	case p.blocked():
+		return 0
+	case p.idBytes == 0:
+		return p.frames
+	}
+	return min(p.frames, inFlightMax-p.inFlight())
+}
+
+// inFlight returns how many messages wait for their acknowledgement.
+func (p *publisher) inFlight() int {
+	if p.idBytes == 0 {
+		return 0
+	}
+	return int(p.flow.sent - p.acked)
+}
+
+// blocked reports whether something waits to be written.
+func (p *publisher) blocked() bool { return len(p.pending)+len(p.releases) > 0 }
+
 // flush writes what is pending, or as much of it as the kernel takes now.
-func (p *publisher) flush() error {
-	for len(p.pending) > 0 {
-		n, err := unix.Write(p.fd, p.pending)
+func (p *publisher) flush() (err error) {
+	if p.pending, err = writeSome(p.fd, p.pending); err == nil && len(p.pending) == 0 {
+		p.releases, err = writeSome(p.fd, p.releases)
+	}
+	return err
+}
+
+// writeSome returns what the kernel does not take now.
+func writeSome(fd int, b []byte) ([]byte, error) {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
-			return nil
+			return b, nil
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
-			return err
+			return b, err
 		}
-		p.pending = p.pending[n:]
+		b = b[n:]
 	}
+	return b, nil
+}
+
+// acknowledge takes what the broker sent: acknowledgements, in whatever pieces.
+func (p *publisher) acknowledge(b []byte) error {
+	p.held = append(p.held, b...)
+	b = p.held
+	for len(b) >= ackBytes {
+		switch first := b[0]; {
+		case b[1] != ackBytes-2 || p.idBytes == 0 || p.inFlight() == 0:
+			return fmt.Errorf("%w: packet 0x%02x, which a publisher did not ask for", errMalformed, first)
+		case first == packetPuback, first == packetPubcomp:
+			p.acked++
+		case first == packetPubrec:
+			p.releases = appendAck(p.releases, packetPubrel, binary.BigEndian.Uint16(b[2:]))
+		default:
+			return fmt.Errorf("%w: packet 0x%02x, an acknowledgement expected", errMalformed, first)
+		}
+		b = b[ackBytes:]
+	}
+	p.held = append(p.held[:0], b...)
 	return nil
 }
 
@@ -82,5 +145,5 @@ func (p *publisher) unwritten() uint64 {
 // hangUp ends the connection; a message that did not leave whole is lost with it.
 func (p *publisher) hangUp() {
 	hangUp(p.fd)
-	p.fd, p.watching = -1, false
+	p.fd, p.watching, p.held, p.releases = -1, false, p.held[:0], p.releases[:0]
 }

@@ -10,9 +10,12 @@ import (
 func (r Result) WriteTable(w io.Writer) error {
 	var t table
 	r.head(&t)
-	r.throughput(&t)
-	r.latency(&t)
-	r.deliveries(&t)
+	r.connections(&t)
+	if r.Config.Publishers > 0 {
+		r.throughput(&t)
+		r.latency(&t)
+		r.deliveries(&t)
+	}
 	r.broker(&t)
 	r.generator(&t)
 	for i, warning := range r.Warnings {
@@ -38,21 +41,45 @@ func (t *table) row(name, figure, unit string) {
 
 func (r Result) head(t *table) {
 	c := r.Config
-	topic := "topic " + c.Topic
-	if c.Filter != "" {
-		topic += ", filter " + c.Filter
+	name := "mqttbench " + c.Address()
+	if c.Scenario != "" {
+		name += ", scenario " + c.Scenario
 	}
-	t.line("mqttbench %s", c.Address())
-	t.line("  %s, %s, %s", plural(c.Publishers, "publisher"), plural(c.Subscribers, "subscriber"), topic)
-	pace := "closed loop, window " + thousands(c.Window)
-	if c.Open() {
-		pace = "open loop, " + whole(c.RatePerSecond) + " messages/s"
+	t.line("%s", name)
+	for _, line := range c.Text() {
+		t.line("  %s", line)
 	}
-	t.line("  QoS %d, %d bytes of payload, %s", c.QoS, c.PayloadBytes, pace)
 	t.line("  %.1f s measured, after %.1f s of warm-up", r.Throughput.Seconds, c.Warmup.Seconds())
 	if r.Interrupted {
 		t.line("  INTERRUPTED: the figures cover what was measured until then")
 	}
+}
+
+// Text describes the load in words, a line for the clients and, when something is published, one for
+// the messages.
+func (c Config) Text() []string {
+	clients := plural(c.Publishers, "publisher") + ", " + plural(c.Subscribers, "subscriber")
+	if c.Publishers+c.Subscribers == 0 {
+		return []string{"no clients"}
+	}
+	if c.ConnectPerMessage {
+		clients += ", a connection for each message"
+	}
+	topic := ", topic " + c.Topic
+	if c.Topics > 1 {
+		topic += ", " + plural(c.Topics, "topic") + " for each publisher"
+	}
+	if c.Filter != "" {
+		topic += ", filter " + c.Filter
+	}
+	if c.Publishers == 0 {
+		return []string{clients + topic}
+	}
+	pace := "closed loop, window " + thousands(c.Window)
+	if c.Open() {
+		pace = "open loop, " + whole(c.RatePerSecond) + " messages/s"
+	}
+	return []string{clients + topic, fmt.Sprintf("QoS %d, %d bytes of payload, %s", c.QoS, c.PayloadBytes, pace)}
 }
 
 func plural(n int, noun string) string {
@@ -60,6 +87,24 @@ func plural(n int, noun string) string {
 		return "1 " + noun
 	}
 	return thousands(n) + " " + noun + "s"
+}
+
+func (r Result) connections(t *table) {
+	c := r.Connections
+	if c.Opened == 0 {
+		return
+	}
+	t.section("Connections, opened before the load")
+	t.row("opened", thousands(c.Opened), "")
+	t.row("rate", whole(c.PerSecond), "/s")
+	t.row("p50", milliseconds(c.Latency.P50Ns), "ms, from connect to the last acknowledgement")
+	t.row("p99", milliseconds(c.Latency.P99Ns), "ms")
+	if r.Broker != nil {
+		t.row("broker's CPU for each", fmt.Sprintf("%.1f", c.BrokerCPUSeconds/float64(c.Opened)*1e6), "µs")
+	}
+	if r.Broker != nil && r.Config.Publishers == 0 {
+		t.row("broker's memory for each", whole(c.ResidentBytesEach), "bytes")
+	}
 }
 
 func (r Result) throughput(t *table) {
@@ -122,6 +167,7 @@ func (r Result) broker(t *table) {
 	}
 	t.section(fmt.Sprintf("Broker: %s, process %d", r.Broker.Name, r.Broker.PID))
 	t.usage(*r.Broker)
+	t.row("context switches", thousands(r.Broker.ContextSwitches), "")
 	t.row("resident memory", mebibytes(r.Broker.ResidentBytes), "MiB, at most "+mebibytes(r.Broker.ResidentBytesMax))
 }
 
@@ -132,5 +178,7 @@ func (r Result) generator(t *table) {
 
 func (t *table) usage(u Usage) {
 	t.row("CPU", fmt.Sprintf("%.2f", u.CPUSeconds), fmt.Sprintf("s, %.1f %% of a core", u.CorePercent))
-	t.row("CPU per million deliveries", fmt.Sprintf("%.3f", u.CPUSecondsPerMillion), "s")
+	if u.CPUSecondsPerMillion > 0 {
+		t.row("CPU per million deliveries", fmt.Sprintf("%.3f", u.CPUSecondsPerMillion), "s")
+	}
 }

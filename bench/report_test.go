@@ -51,8 +51,17 @@ func TestTable(t *testing.T) {
 	faulty.Broker, faulty.BrokerUnknown = nil, errRemote.Error()
 	faulty.Generator.ThreadPercent = 97
 	empty := Result{Config: DefaultConfig(), Interrupted: true, BrokerUnknown: errNotReadable.Error()}
+	idle := faultlessResult()
+	idle.Config.Publishers, idle.Config.Subscribers, idle.Config.Topic = 0, 10_000, "bench/%i"
+	idle.Throughput, idle.Latency, idle.Deliveries = Rates{Seconds: 10}, Latency{}, Accounts{}
+	idle.Connections = Connections{
+		Opened: 10_000, Seconds: 0.8, PerSecond: 12_500, Latency: Latency{Count: 10_000, P50Ns: 5_000_000, P99Ns: 9_876_543},
+		BrokerCPUSeconds: 0.31, ResidentBytesBefore: 8 << 20, ResidentBytesEach: 1381.4,
+	}
+	literal := faultlessResult()
+	literal.Config.ConnectPerMessage, literal.Config.RatePerSecond, literal.Config.Topic, literal.Config.Topics = true, 100, "bench/%i/%j", 20
 
-	for name, r := range map[string]Result{"table-faultless.txt": faultlessResult(), "table-faulty.txt": faulty, "table-empty.txt": empty} {
+	for name, r := range map[string]Result{"table-faultless.txt": faultlessResult(), "table-faulty.txt": faulty, "table-empty.txt": empty, "table-idle.txt": idle, "table-literal.txt": literal} {
 		t.Run(name, func(t *testing.T) {
 			r.judge()
 			var b strings.Builder
@@ -64,14 +73,16 @@ func TestTable(t *testing.T) {
 
 func TestProgress(t *testing.T) {
 	samples := []Sample{
-		{Phase: "warm-up", ElapsedSeconds: 1, Seconds: 1, MessagesSent: 801_202, Deliveries: 40_060_125, LatencyP99Ns: 301_234},
-		{Phase: "measure", ElapsedSeconds: 2.5, Seconds: 0.5, MessagesSent: 5, Deliveries: 250, Missing: 12_345, LatencyP99Ns: 1_234_567_890},
-		{Phase: "drain", ElapsedSeconds: 2.6, Seconds: 0.1},
+		{Phase: "connect", ElapsedSeconds: 0.4, Seconds: 0.4, Connections: 100},
+		{Phase: "connect", ElapsedSeconds: 1, Seconds: 0.6, Connections: 600},
+		{Phase: "warm-up", ElapsedSeconds: 2, Seconds: 1, MessagesSent: 801_202, Deliveries: 40_060_125, LatencyP99Ns: 301_234},
+		{Phase: "measure", ElapsedSeconds: 7.5, Seconds: 0.5, MessagesSent: 5, Deliveries: 250, Missing: 12_345, LatencyP99Ns: 1_234_567_890},
+		{Phase: "drain", ElapsedSeconds: 7.6, Seconds: 0.1},
 	}
 	for name, terminal := range map[string]bool{"progress-lines.txt": false, "progress-terminal.txt": true} {
 		t.Run(name, func(t *testing.T) {
 			var b strings.Builder
-			p := NewProgress(&b, terminal)
+			p := NewProgress(&b, terminal, DefaultConfig())
 			for _, s := range samples {
 				p.Sample(s)
 			}

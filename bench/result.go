@@ -43,6 +43,8 @@ type Connections struct {
 	// ResidentBytesEach is by how much the broker's memory had grown at the end of the measurement, for
 	// each connection but the first: the cost of a connection when there is no load.
 	ResidentBytesEach float64 `json:"resident_bytes_each"`
+	// GrantedQoS is the lowest that a subscriber was granted, at most Config.QoS.
+	GrantedQoS int `json:"granted_qos"`
 }
 
 // Rates describe the measurement.
@@ -224,6 +226,9 @@ func (r *Result) judge() {
 	r.Saturated = r.Generator.ThreadPercent > busyPercent
 	if r.Saturated {
 		warn("the generator was saturated (its thread was %.0f %% busy): the broker may be faster than this", r.Generator.ThreadPercent)
+	}
+	if granted := r.Connections.GrantedQoS; granted < r.Config.QoS && r.Connections.Opened > 0 {
+		warn("the broker granted QoS %d where %d was asked for", granted, r.Config.QoS)
 	}
 	if rate := r.Config.RatePerSecond; r.Config.Open() && r.Throughput.MessagesPerSecond < rateReachedFactor*rate {
 		warn("the rate was not reached: %.0f of %.0f messages/s", r.Throughput.MessagesPerSecond, rate)

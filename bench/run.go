@@ -37,7 +37,7 @@ func measure(ctx context.Context, config Config, to *net.TCPAddr, broker *proces
 		Version:   Version(),
 		Command:   config.Command,
 		StartedAt: time.Now(),
-		Machine:   thisMachine(),
+		Machine:   ThisMachine(),
 		Config:    config,
 	}
 	if unknown != nil {
@@ -69,6 +69,7 @@ func (r *Result) fill(l *load, c *collector) {
 	r.Interrupted = l.interrupted
 	before := r.Connections.ResidentBytesBefore
 	r.Connections = l.opening.connections()
+	r.Connections.GrantedQoS = l.opening.granted
 	r.Throughput = newRates(c.begin, c.end)
 	r.Latency = newLatency(c.latency)
 	r.Deliveries = newAccounts(l.plan, l.meter.flows, l.subscribers)
@@ -151,7 +152,7 @@ func newLoad(config Config, to *net.TCPAddr, c *collector) (*load, error) {
 		l.addPublisher(i)
 	}
 	for i := range config.Subscribers {
-		l.subscribers = append(l.subscribers, &subscriber{fd: -1, class: p.class(i), ordinal: p.ordinal(i)})
+		l.subscribers = append(l.subscribers, &subscriber{fd: -1, qos: config.QoS, class: p.class(i), ordinal: p.ordinal(i)})
 	}
 	l.buffer = make([]byte, max(readBytes, 2*l.meter.frameBytesMax))
 	return l, nil
@@ -170,7 +171,7 @@ func (l *load) addPublisher(i int) {
 		ordered = math.MaxInt32 // not between connections
 	}
 	f := newFlow(l.plan.classes[i], l.plan.fanout(i), ordered)
-	p := newPublisher(f, i, l.plan.topics[i], l.opening.tag, l.config.PayloadBytes, frames)
+	p := newPublisher(f, i, l.plan.topics[i], l.opening.tag, l.config.QoS, l.config.PayloadBytes, frames)
 	l.meter.flows = append(l.meter.flows, f)
 	l.meter.frameBytesMax = max(l.meter.frameBytesMax, p.frameBytes)
 	l.publishers = append(l.publishers, p)

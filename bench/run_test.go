@@ -94,7 +94,7 @@ func TestRunReportsExactlyWhatTheBrokerDidWrong(t *testing.T) {
 		"a message that nobody published here": {
 			func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
 				if b.deliveries == 50 {
-					to.send(appendPublish(nil, "bench/fanout", 64), appendPublish(nil, "x", 100_000), appendPublish(nil, "", 0))
+					to.send(appendPublish(nil, "bench/fanout", 0, 64), appendPublish(nil, "x", 0, 100_000), appendPublish(nil, "", 0, 0))
 				}
 				to.send(frame)
 			},
@@ -269,6 +269,50 @@ func TestRunWithAConnectionForEachMessage(t *testing.T) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			assert.GreaterOrEqual(t, len(b.conns), 5+b.published, "a connection for each")
+		})
+	}
+}
+
+func TestRunAtHigherQoS(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		qos, granted      int
+		rate              float64
+		connectPerMessage bool
+	}{
+		"QoS 1":                                 {qos: 1, granted: 1},
+		"QoS 2":                                 {qos: 2, granted: 2},
+		"QoS 2 at a rate":                       {qos: 2, granted: 2, rate: 1000},
+		"QoS 2, granted 1":                      {qos: 2, granted: 1},
+		"QoS 1, granted 0":                      {qos: 1, granted: 0},
+		"QoS 1, a connection for each message":  {qos: 1, granted: 1, rate: 100, connectPerMessage: true},
+		"QoS 2, a connection for each message!": {qos: 2, granted: 2, connectPerMessage: true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := (&fakeBroker{suback: byte(test.granted)}).start(t)
+			c := b.config()
+			c.QoS, c.RatePerSecond, c.ConnectPerMessage = test.qos, test.rate, test.connectPerMessage
+			r, err := Run(t.Context(), c)
+			require.NoError(t, err)
+			assert.Positive(t, r.Throughput.Deliveries)
+			assert.EqualValues(t, b.published, r.Deliveries.MessagesSent)
+			assert.Equal(t, r.Deliveries.Expected, r.Deliveries.Received)
+			assert.Zero(t, r.Deliveries.Lost+r.Deliveries.Duplicated+r.Deliveries.OutOfOrder+r.Deliveries.Unexpected)
+			if test.granted < test.qos {
+				require.Len(t, r.Warnings, 1)
+				assert.Contains(t, r.Warnings[0], "the broker granted QoS "+strconv.Itoa(test.granted))
+			} else {
+				assert.Empty(t, r.Warnings)
+			}
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			all := b.deliveries * min(test.granted, 1)
+			assert.InDelta(t, all, b.acknowledged, float64(len(b.subscribers)), "every delivery above QoS 0, but for the handshakes that the end of the run cuts off")
+			assert.LessOrEqual(t, b.acknowledged, all)
+			assert.Equal(t, b.published*max(test.qos-1, 0), b.released)
+			assert.Zero(t, b.wrong)
 		})
 	}
 }

@@ -2,11 +2,7 @@ package bench
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
-
-	"golang.org/x/sys/unix"
 )
 
 // subscriber is one subscribing connection and its account. Loop-confined.
@@ -15,8 +11,12 @@ type subscriber struct {
 	class   int32 // what it reads, see plan
 	ordinal int   // its place in a flow
 
+	qos  int    // asked for
 	held []byte // the beginning of a frame that has not arrived whole
 	skip int    // bytes still to come of a frame that is too large to be ours
+
+	acks     []byte // not written yet; always empty at QoS 0
+	watching bool   // for room to write them
 
 	account account
 }
@@ -36,17 +36,12 @@ func (a account) unique() uint64 { return a.received - a.duplicated }
 // bytes to parse, or nil when there are none.
 func (s *subscriber) read(buffer []byte) ([]byte, error) {
 	held := copy(buffer, s.held)
-	n, err := unix.Read(s.fd, buffer[held:])
-	switch {
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
-		return nil, nil
-	case err != nil:
+	b, err := readSome(s.fd, buffer[held:])
+	if err != nil || len(b) == 0 {
 		return nil, err
-	case n == 0:
-		return nil, io.EOF
 	}
 	s.held = s.held[:0]
-	return buffer[:held+n], nil
+	return buffer[:held+len(b)], nil
 }
 
 // parse hands every whole PUBLISH in b to the meter and holds the rest.
@@ -67,8 +62,8 @@ func (s *subscriber) parse(b []byte, m *meter) error {
 				break
 			}
 		}
-		if b[0]&^0x01 != packetPublish { // RETAIN may be set
-			return fmt.Errorf("%w: packet 0x%02x, a QoS 0 PUBLISH expected", errMalformed, b[0])
+		if b[0]&^0x01 != packetPublish && !s.expects(b[0]) { // RETAIN may be set
+			return fmt.Errorf("%w: packet 0x%02x, a PUBLISH at QoS %d expected", errMalformed, b[0], s.qos)
 		}
 		total := headerBytes + remaining
 		if total > len(b) {
@@ -78,25 +73,58 @@ func (s *subscriber) parse(b []byte, m *meter) error {
 			}
 			break
 		}
-		s.publish(b[headerBytes:total], m)
+		body := b[headerBytes:total]
+		if b[0]&^0x01 == packetPublish {
+			s.publish(body, 0, m)
+		} else if err := s.acknowledge(b[0], body, m); err != nil {
+			return err
+		}
 		b = b[total:]
 	}
 	s.held = append(s.held, b...)
 	return nil
 }
 
-// publish accounts for one PUBLISH: the Topic Name's length, the Topic Name, the payload.
-func (s *subscriber) publish(body []byte, m *meter) {
+// expects reports whether a packet may arrive above QoS 0.
+func (s *subscriber) expects(first byte) bool {
+	qos := int(first>>1) & 3
+	return first == packetPubrel && s.qos == 2 || first&0xF0 == packetPublish && qos <= s.qos
+}
+
+// acknowledge takes a packet of QoS 1 or 2 and answers it.
+func (s *subscriber) acknowledge(first byte, body []byte, m *meter) error {
+	if first == packetPubrel {
+		if len(body) != 2 {
+			return fmt.Errorf("%w: PUBREL of %d bytes", errMalformed, len(body))
+		}
+		s.acks = appendAck(s.acks, packetPubcomp, binary.BigEndian.Uint16(body))
+		return nil
+	}
+	if len(body) < 2 || len(body) < 4+int(binary.BigEndian.Uint16(body)) {
+		return fmt.Errorf("%w: PUBLISH of %d bytes", errMalformed, len(body))
+	}
+	answer := byte(packetPuback)
+	if first&0x04 != 0 {
+		answer = packetPubrec
+	}
+	s.acks = appendAck(s.acks, answer, binary.BigEndian.Uint16(body[2+int(binary.BigEndian.Uint16(body)):]))
+	s.publish(body, 2, m)
+	return nil
+}
+
+// publish accounts for one PUBLISH: the Topic Name's length, the Topic Name, above QoS 0 the Packet
+// Identifier, the payload.
+func (s *subscriber) publish(body []byte, idBytes int, m *meter) {
 	if len(body) < 2 {
 		s.account.unexpected++
 		return
 	}
 	topicBytes := int(binary.BigEndian.Uint16(body))
-	if len(body) != 2+topicBytes+m.payloadBytes {
+	if len(body) != 2+topicBytes+idBytes+m.payloadBytes {
 		s.account.unexpected++
 		return
 	}
-	payload := body[2+topicBytes:]
+	payload := body[2+topicBytes+idBytes:]
 	header := payload[:PayloadBytesMin]
 	publisher := binary.LittleEndian.Uint32(header[headerPublisher:])
 	if binary.LittleEndian.Uint32(header) != m.tag || publisher >= uint32(len(m.flows)) {

@@ -22,7 +22,7 @@ func newTestMeter(publishers int) *meter {
 }
 
 func appendTestFrame(dst []byte, topic string, publisher uint32, sequence uint64) []byte {
-	dst = appendPublish(dst, topic, 64)
+	dst = appendPublish(dst, topic, 0, 64)
 	header := dst[len(dst)-64:]
 	binary.LittleEndian.PutUint32(header, testTag)
 	binary.LittleEndian.PutUint32(header[headerPublisher:], publisher)
@@ -36,7 +36,7 @@ func stream() []byte {
 	for i := range uint64(20) {
 		b = appendTestFrame(b, "bench/fanout", uint32(i%2), i/2)
 		if i%5 == 0 {
-			b = appendPublish(b, "other", int(i)*40)
+			b = appendPublish(b, "other", 0, int(i)*40)
 		}
 	}
 	return b

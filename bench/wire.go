@@ -6,11 +6,15 @@ import (
 	"fmt"
 )
 
-// First bytes of the packets that a QoS 0 client needs: type and flags.
+// First bytes of the packets that a client needs: type and flags.
 const (
 	packetConnect    = 0x10
 	packetConnack    = 0x20
-	packetPublish    = 0x30
+	packetPublish    = 0x30 // at QoS 0
+	packetPuback     = 0x40
+	packetPubrec     = 0x50
+	packetPubrel     = 0x62
+	packetPubcomp    = 0x70
 	packetSubscribe  = 0x82
 	packetSuback     = 0x90
 	packetDisconnect = 0xE0
@@ -44,8 +48,8 @@ func appendConnect(dst []byte, clientID string) []byte {
 	return appendString(dst, clientID)
 }
 
-// appendSubscribe appends a SUBSCRIBE for filters at QoS 0.
-func appendSubscribe(dst []byte, packetID uint16, filters []string) []byte {
+// appendSubscribe appends a SUBSCRIBE for filters, all at one QoS.
+func appendSubscribe(dst []byte, packetID uint16, filters []string, qos int) []byte {
 	remaining := 2
 	for _, filter := range filters {
 		remaining += 2 + len(filter) + 1
@@ -55,17 +59,34 @@ func appendSubscribe(dst []byte, packetID uint16, filters []string) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, packetID)
 	for _, filter := range filters {
 		dst = appendString(dst, filter)
-		dst = append(dst, 0)
+		dst = append(dst, byte(qos))
 	}
 	return dst
 }
 
-// appendPublish appends a QoS 0 PUBLISH with a payload of zeros.
-func appendPublish(dst []byte, topic string, payloadBytes int) []byte {
-	dst = append(dst, packetPublish)
-	dst = appendLength(dst, 2+len(topic)+payloadBytes)
+// appendPublish appends a PUBLISH with a payload of zeros and, above QoS 0, the Packet Identifier 0,
+// to be filled in.
+func appendPublish(dst []byte, topic string, qos, payloadBytes int) []byte {
+	idBytes := packetIDBytes(qos)
+	dst = append(dst, packetPublish|byte(qos)<<1)
+	dst = appendLength(dst, 2+len(topic)+idBytes+payloadBytes)
 	dst = appendString(dst, topic)
-	return append(dst, make([]byte, payloadBytes)...)
+	return append(dst, make([]byte, idBytes+payloadBytes)...)
+}
+
+// packetIDBytes is what a PUBLISH holds between topic and payload.
+func packetIDBytes(qos int) int {
+	if qos == 0 {
+		return 0
+	}
+	return 2
+}
+
+// ackBytes is the size of PUBACK, PUBREC, PUBREL and PUBCOMP.
+const ackBytes = 4
+
+func appendAck(dst []byte, first byte, packetID uint16) []byte {
+	return binary.BigEndian.AppendUint16(append(dst, first, 2), packetID)
 }
 
 func appendDisconnect(dst []byte) []byte { return append(dst, packetDisconnect, 0) }
@@ -120,15 +141,17 @@ func connackText(code byte) string {
 	return "unknown"
 }
 
-// parseSuback returns the reason why the broker refused a subscription, or nil.
-func parseSuback(body []byte) error {
+// parseSuback returns the lowest QoS granted, or the reason why the broker refused a subscription.
+func parseSuback(body []byte) (granted int, err error) {
 	if len(body) < 3 {
-		return fmt.Errorf("%w: SUBACK of %d bytes", errMalformed, len(body))
+		return 0, fmt.Errorf("%w: SUBACK of %d bytes", errMalformed, len(body))
 	}
+	granted = 2
 	for _, code := range body[2:] {
-		if code != 0 {
-			return fmt.Errorf("SUBACK return code 0x%02x, 0x00 expected", code)
+		if code > 2 {
+			return 0, fmt.Errorf("SUBACK return code 0x%02x: subscription refused", code)
 		}
+		granted = min(granted, int(code))
 	}
-	return nil
+	return granted, nil
 }

@@ -17,14 +17,21 @@ func TestGoldenPackets(t *testing.T) {
 	assert.Equal(t, []byte{
 		0x82, 12, // SUBSCRIBE, Remaining Length
 		1, 2, // Packet Identifier
-		0, 3, 'a', '/', '#', 0, // filter, QoS 0
-		0, 1, 'b', 0,
-	}, appendSubscribe(nil, 0x102, []string{"a/#", "b"}))
+		0, 3, 'a', '/', '#', 1, // filter, QoS 1
+		0, 1, 'b', 1,
+	}, appendSubscribe(nil, 0x102, []string{"a/#", "b"}, 1))
 	assert.Equal(t, []byte{
 		0x30, 5, // PUBLISH, Remaining Length
 		0, 1, 'a', // topic
 		0, 0, // payload
-	}, appendPublish(nil, "a", 2))
+	}, appendPublish(nil, "a", 0, 2))
+	assert.Equal(t, []byte{
+		0x34, 7, // PUBLISH at QoS 2, Remaining Length
+		0, 1, 'a', // topic
+		0, 0, // Packet Identifier, to be filled in
+		0, 0, // payload
+	}, appendPublish(nil, "a", 2, 2))
+	assert.Equal(t, []byte{0x62, 2, 1, 2}, appendAck(nil, packetPubrel, 0x102))
 	assert.Equal(t, []byte{0xE0, 0}, appendDisconnect(nil))
 }
 
@@ -48,22 +55,28 @@ func TestAcknowledgements(t *testing.T) {
 	assert.ErrorContains(t, parseConnack([]byte{0, 2}), "identifier rejected")
 	assert.ErrorContains(t, parseConnack([]byte{0, 9}), "unknown")
 	assert.ErrorIs(t, parseConnack([]byte{0}), errMalformed)
-	assert.NoError(t, parseSuback([]byte{0, 1, 0}))
-	assert.NoError(t, parseSuback([]byte{0, 1, 0, 0}))
-	assert.ErrorContains(t, parseSuback([]byte{0, 1, 0, 0x80}), "0x80")
-	assert.ErrorIs(t, parseSuback([]byte{0, 1}), errMalformed)
+	granted, err := parseSuback([]byte{0, 1, 2, 0, 1})
+	assert.NoError(t, err)
+	assert.Equal(t, 0, granted, "the lowest")
+	granted, err = parseSuback([]byte{0, 1, 2})
+	assert.NoError(t, err)
+	assert.Equal(t, 2, granted)
+	_, err = parseSuback([]byte{0, 1, 0, 0x80})
+	assert.ErrorContains(t, err, "0x80")
+	_, err = parseSuback([]byte{0, 1})
+	assert.ErrorIs(t, err, errMalformed)
 }
 
 func TestHandshakeTakesPacketsInAnyPieces(t *testing.T) {
 	connackPacket := []byte{packetConnack, 2, 0, 0}
-	answer := appendPublish(nil, "retained", 300) // may come before SUBACK
+	answer := appendPublish(nil, "retained", 0, 300) // may come before SUBACK
 	answer = append(answer, packetSuback, 3, 0, 1, 0, 'x')
 	for cut := range answer {
 		h := &handshake{fd: -1, stage: connack, filters: []string{"a"}}
 		h.held = append(h.held, connackPacket...)
 		require.NoError(t, h.parse())
 		assert.Equal(t, suback, h.stage)
-		assert.Equal(t, appendSubscribe(nil, 1, []string{"a"}), h.unsent)
+		assert.Equal(t, appendSubscribe(nil, 1, []string{"a"}, 0), h.unsent)
 		h.held = append(h.held, answer[:cut]...)
 		require.NoError(t, h.parse())
 		h.held = append(h.held, answer[cut:]...)
