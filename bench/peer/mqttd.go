@@ -1,0 +1,38 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+)
+
+// mqttd finds the broker of this module. 0 loops: as many as it takes by itself.
+func (f *finder) mqttd(ctx context.Context, loops int) (Peer, error) {
+	path, err := f.ownProgram("mqttd")
+	if err != nil {
+		inPath, errPath := program("mqttd")
+		if errPath != nil {
+			return Peer{}, fmt.Errorf("%w, and none in PATH: make build", err)
+		}
+		path = inPath
+	}
+	p := Peer{
+		Title:    "mqttd",
+		Version:  f.version(ctx, "mqttd ", path, "-version"),
+		Command:  []string{path, "-host", "127.0.0.1", "-port", placeholderPort, "-max-clients", "16000", "-log-level", "error"},
+		Settings: "Its defaults, with room for 16,000 clients and only errors logged.",
+		Unable:   map[string]string{FeatureQoS: "it grants QoS 0 only so far"},
+	}
+	if loops > 0 {
+		p.Title = loopsTitle(loops)
+		p.Command = append(p.Command, "-loops", strconv.Itoa(loops))
+	}
+	return p, nil
+}
+
+func loopsTitle(loops int) string {
+	if loops == 1 {
+		return "mqttd, 1 loop"
+	}
+	return fmt.Sprintf("mqttd, %d loops", loops)
+}
