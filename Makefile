@@ -7,22 +7,22 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 MQTTJS      := cmd/mqttd/testdata/mqttjs
 FUZZTIME    := 150000x # runs: with a time, go test now and then fails at its own deadline
 
-.PHONY: help build run clients test race fuzz bench lint check
+.PHONY: help build run clients test race fuzz bench bench-compare bench-diff lint check
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## build bin/mqttd and bin/mqttbench
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/mqttd ./cmd/mqttbench
+build: ## build bin/mqttd, bin/mqttbench and bin/floor
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/mqttd ./cmd/mqttbench ./bench/floor
 
 run: build ## build and run the broker; ARGS='-port 1884' passes flags
 	bin/mqttd $(ARGS)
 
 # The programs that the tests run, each with its Debian package.
-PROGRAMS := mosquitto:mosquitto mosquitto_pub:mosquitto-clients mosquitto_sub:mosquitto-clients node:nodejs npm:npm
+PROGRAMS := mosquitto:mosquitto mosquitto_pub:mosquitto-clients mosquitto_sub:mosquitto-clients node:nodejs npm:npm chromium:chromium
 SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-clients: ## install the MQTT clients that the tests drive, where they are missing (Debian, npm)
+clients: ## install what the tests drive, where it is missing: MQTT clients, a browser (Debian, npm)
 	@for p in $(PROGRAMS); do command -v $${p%:*} >/dev/null || packages="$$packages $${p#*:}"; done; \
 	test -z "$$packages" && exit; \
 	command -v apt-get >/dev/null || { echo "install what Debian calls$$packages, then try again"; exit 1; }; \
@@ -41,10 +41,17 @@ fuzz: ## each fuzz target for FUZZTIME (150000x runs; 10m is a time)
 	@for target in $$(go test -list '^Fuzz' ./codec | grep '^Fuzz'); do \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./codec || exit 1; done
 
-bench: build ## 50 publishers and 50 subscribers against a broker it starts
-	@bin/mqttd -host 127.0.0.1 -port 18839 -log-level warn & broker=$$!; sleep 1; \
-	kill -0 $$broker || exit 1; \
-	bin/mqttbench -port 18839 -pid $$broker; status=$$?; kill $$broker; wait $$broker; exit $$status
+bench: build ## 50 publishers and 50 subscribers against a broker it starts, beside the physical limit
+	bin/mqttbench compare -peers floor,mqttd -rounds 2
+
+RESULTS := bench/results/$(shell date +%Y-%m-%d)-$(VERSION)
+ROUNDS  := 3
+
+bench-compare: build ## every scenario against every broker installed, with the report: RESULTS, ROUNDS
+	bin/mqttbench compare -scenarios all -rounds $(ROUNDS) -out $(RESULTS)
+
+bench-diff: ## micro-benchmarks of REF and of the working tree, ten runs each, with benchstat; BENCH='pattern'
+	@bench/diff.sh '$(REF)' '$(or $(BENCH),.)'
 
 lint: ## formatting, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
@@ -52,7 +59,7 @@ lint: ## formatting, go vet and staticcheck
 	go run $(STATICCHECK) ./...
 
 check: lint test fuzz ## what CI runs: lint, tests, short fuzzing, each benchmark once
-	go test -run '^$$' -bench . -benchtime 1x ./...
+	go test -run '^$$' -bench . -benchtime 1x -benchmem ./...
 
 $(MQTTJS)/node_modules: $(MQTTJS)/package-lock.json
 	npm ci --no-audit --no-fund --prefix $(MQTTJS)

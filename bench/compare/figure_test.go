@@ -66,3 +66,13 @@ func TestEveryScenarioHasFigures(t *testing.T) {
 		assert.Equal(t, first[s.About], scenario.Figures()[0].Key, s.Name)
 	}
 }
+
+func TestATitleDoesNotClaimNumbersThatFlagsChanged(t *testing.T) {
+	s, err := bench.FindScenario("pairs-50")
+	require.NoError(t, err)
+	c := s.Config()
+	c.Duration *= 2
+	assert.Equal(t, s.Title, NewScenario(s, c).Title)
+	c.Publishers++
+	assert.Contains(t, NewScenario(s, c).Title, "with numbers of its own instead of: ")
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -39,9 +40,15 @@ type Progress struct {
 	Err       error         // it has ended without one
 }
 
-// NewScenario returns a scenario to be played with a configuration of its own.
+// NewScenario returns a scenario to be played with a configuration of its own; its title says so when
+// the load is another one.
 func NewScenario(s bench.Scenario, c bench.Config) Scenario {
-	return Scenario{Name: s.Name, Title: s.Title, About: s.About, Config: c}
+	own, title := s.Config(), s.Title
+	own.Duration, own.Warmup, own.SampleInterval = c.Duration, c.Warmup, c.SampleInterval
+	if !reflect.DeepEqual(own, c) {
+		title = "with numbers of its own instead of: " + title
+	}
+	return Scenario{Name: s.Name, Title: title, About: s.About, Config: c}
 }
 
 // Run plays all scenarios, round by round, each peer in turn; the peer that begins changes from round

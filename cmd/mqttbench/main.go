@@ -1,10 +1,9 @@
-// Command mqttbench measures an MQTT broker that is already running: deliveries per second,
-// latency, losses, and the broker's CPU time and memory when it runs on this machine.
+// Command mqttbench measures MQTT brokers: one that is already running, or several side by side that
+// it starts itself.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -28,6 +27,20 @@ const (
 	exitInterrupted = 128 + int(syscall.SIGINT)
 )
 
+// errIncomplete ends the program with exitFailed when all there is to say has been said.
+var errIncomplete = errors.New("some runs failed, see above")
+
+// errInterrupted ends the program with exitInterrupted.
+var errInterrupted = errors.New("interrupted")
+
+const usage = `Usage: mqttbench [run] [flags]        measure a broker that is already running
+       mqttbench compare [flags]      start brokers and put them side by side
+       mqttbench report FILE -out DIR write the reports of a comparison again
+       mqttbench scenarios            list the scenarios
+
+mqttbench COMMAND -h lists the flags of a command.
+`
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
@@ -36,56 +49,57 @@ func main() {
 
 // run is the command without the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parseOptions(args)
+	err := dispatch(ctx, args, stdout, stderr)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		o.usage(stdout)
+	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
-	case err != nil:
-		return fail(stderr, err, exitUsage)
-	case o.version:
-		fmt.Fprintf(stdout, "mqttbench %s %s %s/%s\n", bench.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-		return exitOK
-	}
-	result, err := measure(ctx, o, stderr)
-	switch {
 	case errors.Is(err, bench.ErrConfig):
 		return fail(stderr, err, exitUsage)
-	case errors.Is(err, context.Canceled):
-		return fail(stderr, errors.New("interrupted before the load began"), exitInterrupted)
-	case err != nil:
-		return fail(stderr, err, exitFailed)
+	case errors.Is(err, errInterrupted):
+		return fail(stderr, err, exitInterrupted)
 	}
-	if err := write(stdout, result, o.json); err != nil {
-		return fail(stderr, err, exitFailed)
-	}
-	if result.Interrupted {
-		return exitInterrupted
-	}
-	return exitOK
+	return fail(stderr, err, exitFailed)
 }
 
-func measure(ctx context.Context, o options, stderr io.Writer) (bench.Result, error) {
-	if !o.quiet {
-		progress := bench.NewProgress(stderr, isTerminal(stderr))
-		defer progress.Close()
-		o.config.OnSample = progress.Sample
+// dispatch runs the command that args name. An error that wraps bench.ErrConfig is the user's.
+func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 1 {
+		switch args[1] {
+		case "run":
+			return measure(ctx, args, args[2:], stdout, stderr)
+		case "compare":
+			return compareBrokers(ctx, args, args[2:], stdout, stderr)
+		case "report":
+			return writeAgain(args[2:], stdout)
+		case "scenarios":
+			return listScenarios(stdout)
+		case "version", "-version", "--version":
+			_, err := fmt.Fprintf(stdout, "mqttbench %s %s %s/%s\n", bench.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		case "help", "-h", "-help", "--help":
+			fmt.Fprint(stdout, usage, "\n")
+			return measure(ctx, args, []string{"-h"}, stdout, stderr)
+		}
 	}
-	return bench.Run(ctx, o.config)
+	return measure(ctx, args, args[1:], stdout, stderr)
 }
 
-func write(w io.Writer, result bench.Result, asJSON bool) error {
-	if !asJSON {
-		return result.WriteTable(w)
+func listScenarios(w io.Writer) error {
+	var b strings.Builder
+	for _, s := range bench.Scenarios() {
+		fmt.Fprintf(&b, "%-20s %s\n", s.Name, s.Title)
+		for _, line := range s.Config().Text() {
+			fmt.Fprintf(&b, "%-20s   %s\n", "", line)
+		}
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(result)
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // fail writes one line.
 func fail(stderr io.Writer, err error, code int) int {
-	fmt.Fprintf(stderr, "mqttbench: %s\n", strings.TrimPrefix(err.Error(), "bench: "))
+	text := strings.NewReplacer("\n", "; ", "bench: ", "", "peer: ", "").Replace(err.Error())
+	fmt.Fprintf(stderr, "mqttbench: %s\n", text)
 	return code
 }
 

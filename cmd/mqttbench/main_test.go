@@ -10,9 +10,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"mqttd/bench"
 )
 
 // command runs mqttbench and returns what it wrote.
@@ -23,7 +26,11 @@ func command(ctx context.Context, args ...string) (code int, stdout, stderr stri
 }
 
 func TestWrongUsageIsOneLine(t *testing.T) {
-	for _, args := range []string{"-nonsense", "-port x", "-port 0 -qos 1 -topic a/#", "extra", "-qos 2", "-payload 23", "-duration 5"} {
+	for _, args := range []string{"-nonsense", "-port x", "-port 0 -qos 1 -topic a/#", "extra", "-qos 3", "-payload 23",
+		"-duration 5", "-scenario nonsense", "-scenario seed-0 -rate 5", "-connects 0", "-source eth0",
+		"run extra", "compare -nonsense", "compare extra", "compare -peers nonsense", "compare -peers floor,floor", "compare -scenarios nonsense",
+		"compare -rounds -1 -peers floor", "compare -peer x=nothing", "compare -window 10", "report", "report a.json", "report -out x", "report a.json -out x y",
+	} {
 		code, stdout, stderr := command(t.Context(), strings.Fields(args)...)
 		assert.Equal(t, exitUsage, code, args)
 		assert.Empty(t, stdout, args)
@@ -36,12 +43,48 @@ func TestHelpAndVersion(t *testing.T) {
 	code, stdout, stderr := command(t.Context(), "-h")
 	assert.Equal(t, exitOK, code)
 	assert.Empty(t, stderr)
-	for _, name := range strings.Fields("host port publishers subscribers topic filter payload rate window duration warmup qos pid json q version") {
+	load := "publishers subscribers topic topics filter payload rate window connect-per-message connects connect-rate source duration warmup sample qos"
+	for _, name := range strings.Fields("host port pid scenario json q " + load) {
+		assert.Contains(t, stdout, "\n  -"+name)
+	}
+	for _, name := range []string{"compare", "report", "scenarios"} {
+		assert.Contains(t, stdout, "mqttbench "+name)
+	}
+	code, stdout, _ = command(t.Context(), "compare", "-h")
+	assert.Equal(t, exitOK, code)
+	for _, name := range strings.Fields("peers peer scenarios rounds loops bin out json q " + load) {
 		assert.Contains(t, stdout, "\n  -"+name)
 	}
 	code, stdout, _ = command(t.Context(), "-version")
 	assert.Equal(t, exitOK, code)
 	assert.Regexp(t, `^mqttbench \S+ go\S+ \w+/\w+\n$`, stdout)
+}
+
+func TestScenariosAreListed(t *testing.T) {
+	code, stdout, stderr := command(t.Context(), "scenarios")
+	assert.Equal(t, exitOK, code)
+	assert.Empty(t, stderr)
+	for _, name := range strings.Fields(`seed-0 seed-2 seed-2-literal seed-100 seed-100-literal fanout-50-50 fanout-1-1000 fanout-1-1000-1k
+		pairs-50 fanin-200-1 topics-10k wild-1k latency-20k latency-100k latency-1m fanout-5-1000-250k idle-10k connect-10k`) {
+		assert.Contains(t, "\n"+stdout, "\n"+name+" ")
+	}
+}
+
+// A flag that is given changes the scenario, one that is not leaves it as it is.
+func TestFlagsOverrideTheScenario(t *testing.T) {
+	c, _, _, err := measureOptions(strings.Fields("-payload 99 -scenario fanin-200-1 -port 7 -source 127.0.0.2,127.0.0.3"), io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, []any{99, 200, 1, "bench/#", 7, "fanin-200-1"}, []any{c.PayloadBytes, c.Publishers, c.Subscribers, c.Filter, c.Port, c.Scenario})
+	assert.Equal(t, []string{"127.0.0.2", "127.0.0.3"}, c.Sources)
+
+	o, err := parseCompare(strings.Fields("-scenarios seed-2,pairs-50 -duration 7s -window 60"), io.Discard)
+	require.NoError(t, err)
+	require.Len(t, o.configs, 2)
+	assert.Equal(t, []any{"seed-2", 1, 7 * time.Second, 200 * time.Millisecond}, []any{o.configs[0].Name, o.configs[0].Config.Publishers, o.configs[0].Config.Duration, o.configs[0].Config.SampleInterval})
+	assert.Equal(t, []any{"pairs-50", 50, 7 * time.Second, 60}, []any{o.configs[1].Name, o.configs[1].Config.Publishers, o.configs[1].Config.Duration, o.configs[1].Config.Window})
+	o, err = parseCompare(strings.Fields("-scenarios all"), io.Discard)
+	require.NoError(t, err)
+	assert.Len(t, o.configs, len(bench.Scenarios()))
 }
 
 func TestNoBroker(t *testing.T) {

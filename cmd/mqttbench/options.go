@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -9,58 +10,78 @@ import (
 	"mqttd/bench"
 )
 
-// options are the command line.
-type options struct {
-	config  bench.Config
-	json    bool
-	quiet   bool
-	version bool
-	flags   *flag.FlagSet
+// newFlags returns a set of flags that says nothing by itself.
+func newFlags(name string) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	return flags
 }
 
-// parseOptions reads a command line, program name first. The error, if any, is of one line.
-func parseOptions(args []string) (options, error) {
-	o := options{config: bench.DefaultConfig(), flags: flag.NewFlagSet(args[0], flag.ContinueOnError)}
-	o.flags.SetOutput(io.Discard)
-	c := &o.config
-	c.Command = args
-	o.flags.StringVar(&c.Host, "host", c.Host, "broker's `name` or address")
-	o.flags.IntVar(&c.Port, "port", c.Port, "broker's TCP `port`")
-	o.flags.IntVar(&c.Publishers, "publishers", c.Publishers, "`number` of publishing connections")
-	o.flags.IntVar(&c.Subscribers, "subscribers", c.Subscribers, "`number` of subscribing connections")
-	o.flags.StringVar(&c.Topic, "topic", c.Topic, "`topic` published to; %i becomes the publisher's index,\nand subscriber i reads topic i modulo publishers")
-	o.flags.StringVar(&c.Filter, "filter", c.Filter, "topic `filter` of every subscriber, e.g. bench/# (default: the topic)")
-	o.flags.IntVar(&c.PayloadBytes, "payload", c.PayloadBytes, fmt.Sprintf("payload's size in `bytes`, at least %d for its header", bench.PayloadBytesMin))
-	o.flags.Float64Var(&c.RatePerSecond, "rate", c.RatePerSecond, "`messages/s` over all publishers, latency from the intended\nsend time (open loop); 0: as fast as the window allows (closed loop)")
-	o.flags.IntVar(&c.Window, "window", c.Window, "`messages` that not every subscriber has received yet,\nover all publishers, in a closed loop")
-	o.flags.DurationVar(&c.Duration, "duration", c.Duration, "`time` to measure")
-	o.flags.DurationVar(&c.Warmup, "warmup", c.Warmup, "`time` under load before the measurement")
-	o.flags.IntVar(&c.QoS, "qos", c.QoS, "quality of service; only 0 for now")
-	o.flags.IntVar(&c.PID, "pid", c.PID, "broker's `process` for CPU and memory, without its children\n(default: who listens on the port, on this machine)")
-	o.flags.BoolVar(&o.json, "json", false, "write one JSON object instead of the table")
-	o.flags.BoolVar(&o.quiet, "q", false, "no progress on standard error")
-	o.flags.BoolVar(&o.version, "version", false, "print the version and exit")
-	if err := o.flags.Parse(args[1:]); err != nil {
-		return o, oneLine(err)
+// parse parses args, or writes the usage to stdout. The error is of one line and wraps
+// bench.ErrConfig, or is flag.ErrHelp.
+func parse(flags *flag.FlagSet, args []string, argsMax int, head string, stdout io.Writer) error {
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, head, "\n")
+		flags.SetOutput(stdout)
+		flags.PrintDefaults()
+		return flag.ErrHelp
+	case err != nil:
+		return usageError("%s", strings.ReplaceAll(err.Error(), "\n", " "))
+	case flags.NArg() > argsMax:
+		return usageError("unexpected argument %q; see -h", flags.Arg(argsMax))
 	}
-	if o.flags.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q; see -h", o.flags.Arg(0))
-	}
-	if o.version {
-		return o, nil
-	}
-	return o, o.config.Validate()
+	return nil
 }
 
-func oneLine(err error) error {
-	if err == flag.ErrHelp || !strings.Contains(err.Error(), "\n") {
-		return err
-	}
-	return fmt.Errorf("%s", strings.ReplaceAll(err.Error(), "\n", " "))
+func usageError(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{bench.ErrConfig}, args...)...)
 }
 
-func (o options) usage(w io.Writer) {
-	fmt.Fprint(w, "Usage: mqttbench [flags]\n\nMeasures an MQTT broker that is already running.\n\n")
-	o.flags.SetOutput(w)
-	o.flags.PrintDefaults()
+// addConfig adds a flag for every number of a scenario.
+func addConfig(flags *flag.FlagSet, c *bench.Config) {
+	flags.IntVar(&c.Publishers, "publishers", c.Publishers, "`number` of publishing connections")
+	flags.IntVar(&c.Subscribers, "subscribers", c.Subscribers, "`number` of subscribing connections")
+	flags.StringVar(&c.Topic, "topic", c.Topic, "`topic` published to; %i becomes the publisher's index,\nand subscriber i reads topic i modulo publishers;\n%j becomes the topic's index, see -topics")
+	flags.IntVar(&c.Topics, "topics", c.Topics, "`number` of topics that each publisher takes in turn")
+	flags.StringVar(&c.Filter, "filter", c.Filter, "topic `filter` of every subscriber, e.g. bench/#, with %i and %j\nas in -topic (default: the topic)")
+	flags.IntVar(&c.PayloadBytes, "payload", c.PayloadBytes, fmt.Sprintf("payload's size in `bytes`, at least %d for its header", bench.PayloadBytesMin))
+	flags.Float64Var(&c.RatePerSecond, "rate", c.RatePerSecond, "`messages/s` over all publishers, latency from the intended\nsend time (open loop); 0: as fast as the window allows (closed loop)")
+	flags.IntVar(&c.Window, "window", c.Window, "`messages` that not every subscriber has received yet,\nover all publishers, in a closed loop")
+	flags.BoolVar(&c.ConnectPerMessage, "connect-per-message", c.ConnectPerMessage, "publishers connect, publish one message, disconnect, each time")
+	flags.IntVar(&c.Connects, "connects", c.Connects, "`number` of connections being opened at the same time")
+	flags.Float64Var(&c.ConnectsPerSecond, "connect-rate", c.ConnectsPerSecond, "`connections/s` opened at most; 0: no bound")
+	flags.Var((*list)(&c.Sources), "source", "local `addresses` that connections come from, separated by commas,\ntaken in turn, when the ports of one run out")
+	flags.DurationVar(&c.Duration, "duration", c.Duration, "`time` to measure")
+	flags.DurationVar(&c.Warmup, "warmup", c.Warmup, "`time` under load before the measurement")
+	flags.DurationVar(&c.SampleInterval, "sample", c.SampleInterval, "`time` between two samples")
+	flags.IntVar(&c.QoS, "qos", c.QoS, "quality of service; only 0 for now")
+}
+
+// override returns the scenario's configuration with the flags that were given on the command line.
+// base changes the scenario's before that.
+func override(s bench.Scenario, given *flag.FlagSet, base func(c *bench.Config)) (bench.Config, error) {
+	c := s.Config()
+	base(&c)
+	known := newFlags(s.Name)
+	addConfig(known, &c)
+	var err error
+	given.Visit(func(f *flag.Flag) {
+		if known.Lookup(f.Name) == nil || err != nil {
+			return
+		}
+		err = known.Set(f.Name, f.Value.String())
+	})
+	return c, err
+}
+
+// list is a flag of words separated by commas.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+func (l *list) Set(text string) error {
+	*l = strings.Split(text, ",")
+	return nil
 }

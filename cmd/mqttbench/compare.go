@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"mqttd/bench"
+	"mqttd/bench/compare"
+	"mqttd/bench/peer"
+	"mqttd/bench/report"
+)
+
+const compareHead = `Usage: mqttbench compare [flags]
+
+Starts brokers, plays scenarios against each in turn, round by round, and reports
+medians and ratios. Each run has a broker of its own.
+
+Peers: mqttd, mqttd:N (N loops), mosquitto, mochi, nats-server, floor (the physical
+limit), or any other as 'NAME=COMMAND LINE' with {port} in it.
+`
+
+// sampleInterval is how often a comparison samples, for its pictures over time; chosen.
+const sampleInterval = 200 * time.Millisecond
+
+// compareOptions are the command line of mqttbench compare.
+type compareOptions struct {
+	peers     list
+	others    others
+	scenarios list
+	rounds    int
+	loops     int
+	dir       string
+	out       string
+	asJSON    bool
+	quiet     bool
+	configs   []compare.Scenario
+}
+
+// others are peers given by a command line, which may hold commas.
+type others []string
+
+func (o *others) String() string     { return strings.Join(*o, " ") }
+func (o *others) Set(s string) error { *o = append(*o, s); return nil }
+
+func parseCompare(args []string, stdout io.Writer) (o compareOptions, err error) {
+	o.peers = list{"floor", "mqttd:1", "mqttd:2", "mosquitto", "mochi", "nats-server"}
+	o.scenarios = list{bench.DefaultScenario}
+	var c bench.Config
+	flags := newFlags("mqttbench compare")
+	flags.Var(&o.peers, "peers", "`names` of the brokers, separated by commas")
+	flags.Var(&o.others, "peer", "another broker, as '`NAME=COMMAND LINE`'; may be given several times")
+	flags.Var(&o.scenarios, "scenarios", "`names` of the scenarios, separated by commas, or all;\nmqttbench scenarios lists them")
+	flags.IntVar(&o.rounds, "rounds", 3, "`number` of runs of each broker in each scenario")
+	flags.IntVar(&o.loops, "loops", 0, "`number` of loops of a peer named mqttd (default: the broker's own)")
+	flags.StringVar(&o.dir, "bin", "", "`folder` of mqttd and floor (default: that of mqttbench)")
+	flags.StringVar(&o.out, "out", "", "`folder` for report.html, comparison.json.gz, tables and pictures")
+	c = bench.DefaultConfig()
+	c.SampleInterval = sampleInterval
+	addConfig(flags, &c)
+	flags.BoolVar(&o.asJSON, "json", false, "write one JSON object, raw samples included, instead of the table")
+	flags.BoolVar(&o.quiet, "q", false, "no progress on standard error")
+	if err := parse(flags, args, 0, compareHead+"\nThe flags that describe a load change every scenario.\n", stdout); err != nil {
+		return o, err
+	}
+	if o.rounds < 1 || o.rounds > compare.RoundsMax {
+		return o, usageError("rounds is %d, not within 1 to %d", o.rounds, compare.RoundsMax)
+	}
+	if len(o.scenarios) == 1 && o.scenarios[0] == "all" {
+		o.scenarios = nil
+		for _, s := range bench.Scenarios() {
+			o.scenarios = append(o.scenarios, s.Name)
+		}
+	}
+	for _, name := range o.scenarios {
+		s, err := bench.FindScenario(name)
+		if err != nil {
+			return o, err
+		}
+		c, err := override(s, flags, func(c *bench.Config) { c.SampleInterval = sampleInterval })
+		if err == nil {
+			err = c.Validate()
+		}
+		if err != nil {
+			return o, fmt.Errorf("scenario %s: %w", name, err)
+		}
+		o.configs = append(o.configs, compare.NewScenario(s, c))
+	}
+	return o, nil
+}
+
+// compareBrokers plays a comparison and writes its reports.
+func compareBrokers(ctx context.Context, command, args []string, stdout, stderr io.Writer) error {
+	o, err := parseCompare(args, stdout)
+	if err != nil {
+		return err
+	}
+	if o.out != "" { // before the work, not after it
+		if err := os.MkdirAll(o.out, 0o755); err != nil {
+			return fmt.Errorf("folder for the reports: %w", err)
+		}
+	}
+	found, missing, err := findPeers(ctx, o, stderr)
+	if err != nil {
+		return err
+	}
+	view := newCompareView(stderr, isTerminal(stderr), o.quiet)
+	c, err := compare.Run(ctx, compare.Options{
+		Peers: found, Missing: missing, Scenarios: o.configs, Rounds: o.rounds, Command: command, OnProgress: view.show,
+	})
+	view.close()
+	if err != nil {
+		return err
+	}
+	return deliver(c, o.out, o.asJSON, stdout)
+}
+
+func findPeers(ctx context.Context, o compareOptions, stderr io.Writer) ([]peer.Peer, []peer.Missing, error) {
+	options := peer.Options{Dir: o.dir, Loops: o.loops, Log: stderr}
+	if o.quiet {
+		options.Log = nil
+	}
+	found, missing, err := peer.Find(ctx, append([]string(o.peers), o.others...), options)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return nil, nil, fmt.Errorf("%w before the first run", errInterrupted)
+	case err != nil:
+		return nil, nil, usageError("%s", strings.TrimPrefix(err.Error(), "peer: "))
+	}
+	for _, m := range missing {
+		fmt.Fprintf(stderr, "mqttbench: %s is left out: %s\n", m.Name, m.Why)
+	}
+	return found, missing, nil
+}
+
+// deliver writes the reports and says by its error what a reader of the exit code must know.
+func deliver(c *compare.Comparison, out string, asJSON bool, stdout io.Writer) error {
+	if out != "" {
+		if err := writeReports(out, c, true); err != nil {
+			return err
+		}
+	}
+	var err error
+	if asJSON {
+		err = writeJSON(stdout, c)
+	} else {
+		err = report.WriteTable(stdout, c)
+	}
+	switch {
+	case err != nil:
+		return err
+	case c.Interrupted:
+		return errInterrupted
+	case c.Failed():
+		return errIncomplete
+	}
+	return nil
+}
