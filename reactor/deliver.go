@@ -189,10 +189,15 @@ func (l *loop) send(c *conn, packets []byte, messages uint64) {
 	l.write(c, packets)
 }
 
-// write is where all bytes of the broker leave it. c must be live. gnet copies what the socket
-// does not take, and closes the connection when it has failed.
+// write is where all bytes of the broker leave it. c must be live: then the descriptor is its own.
+// gnet copies what the socket does not take, and closes the connection when it has failed.
 func (l *loop) write(c *conn, p []byte) {
 	defer l.rescue(c)
 	l.bytesSent.add(uint64(len(p)))
+	if c.gc.OutboundBuffered() == 0 {
+		if p = p[sendNow(c.gc.Fd(), p):]; len(p) == 0 {
+			return
+		}
+	}
 	_, _ = c.gc.Write(p) // a failure has closed c already
 }
