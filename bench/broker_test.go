@@ -17,12 +17,15 @@ type fakeBroker struct {
 	connack  byte // return codes
 	suback   byte
 	silent   bool // never answer
+	noAcks   bool // to publishers
+	answers  int  // CONNECT packets answered, then no more; 0: all
 
 	mu          sync.Mutex
 	conns       []net.Conn
 	subscribers []*fakeSubscriber // in order of SUBSCRIBE
 	published   int
 	deliveries  int
+	connects    int
 	// Above QoS 0: PUBACK and PUBCOMP from subscribers, PUBREL from publishers, and what came unasked.
 	acknowledged, released, wrong int
 	// deliver decides about one delivery; nil: send it. Called with mu held.
@@ -107,6 +110,9 @@ func (b *fakeBroker) serve(c net.Conn) {
 		}
 		switch first {
 		case packetConnect:
+			if b.tired() {
+				continue
+			}
 			_, _ = c.Write([]byte{packetConnack, 2, 0, b.connack})
 		case packetSubscribe:
 			b.subscribe(c, body)
@@ -120,11 +126,21 @@ func (b *fakeBroker) serve(c net.Conn) {
 			if first == packetPublish|4 {
 				answer = packetPubrec
 			}
-			_, _ = c.Write(appendAck(nil, answer, id))
+			if !b.noAcks {
+				_, _ = c.Write(appendAck(nil, answer, id))
+			}
 		default:
 			b.acknowledge(c, first, uint16(body[0])<<8+uint16(body[1]))
 		}
 	}
+}
+
+// tired reports whether enough CONNECT packets have been answered.
+func (b *fakeBroker) tired() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.connects++
+	return b.answers > 0 && b.connects > b.answers
 }
 
 func (b *fakeBroker) subscribe(c net.Conn, body []byte) {

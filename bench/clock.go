@@ -2,6 +2,9 @@ package bench
 
 import (
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,9 +22,10 @@ type clocks struct {
 	brokerPID int // 0: not measured
 }
 
-// read fills in the CPU times. loopCPU is that of the calling thread.
+// read fills in the CPU times. loopCPU and loopWait are those of the calling thread.
 func (c clocks) read(to *counters) error {
 	to.loopCPU, _ = cpuTime(unix.CLOCK_THREAD_CPUTIME_ID)
+	to.loopWait = waitTime(unix.Gettid())
 	to.processCPU, _ = cpuTime(unix.CLOCK_PROCESS_CPUTIME_ID)
 	if c.brokerPID == 0 {
 		return nil
@@ -47,4 +51,21 @@ func cpuTime(clock int32) (time.Duration, error) {
 		return 0, err
 	}
 	return time.Duration(ts.Nano()), nil
+}
+
+// waitTime returns how long a thread of this process was ready to run while no processor was free; 0
+// where the kernel does not tell.
+//
+//	/proc/self/task/TID/schedstat: ns on a processor, ns waiting for one, number of turns
+func waitTime(tid int) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/schedstat", tid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text))
+	if len(fields) != 3 {
+		return 0
+	}
+	ns, _ := strconv.ParseInt(fields[1], 10, 64)
+	return time.Duration(ns)
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // readingsMax bounds the readings that wait for the collector; chosen. Beyond it the load merges
-// them, so a terminal that blocks OnSample costs resolution and never a message.
+// them, so a terminal that blocks OnSample costs resolution and never a message. The ends of phases
+// always have room.
 const readingsMax = 8
 
 // Sample is what happened in one Config.SampleInterval, or in the shorter rest of a phase.
@@ -52,27 +53,28 @@ type collector struct {
 	around   surroundings
 	onSample func(Sample)
 
-	last         reading // of any phase
-	lastObserved observed
-	begin, end   reading // of the measurement
-	latency      *hdrhistogram.Histogram
-	resident     uint64 // bytes, at the end of the measurement
-	residentMax  uint64 // bytes, of the measurement's samples
-	switches     uint64 // of the broker's threads, within the measurement
-	samples      []Sample
+	last           reading // of any phase
+	lastObserved   observed
+	begin, end     reading // of the measurement
+	latency        *hdrhistogram.Histogram
+	residentBefore uint64 // bytes, before the first client
+	resident       uint64 // bytes, at the end of the measurement
+	residentMax    uint64 // bytes, of the measurement's samples
+	switches       uint64 // of the broker's threads, within the measurement
+	samples        []Sample
 }
 
-// observed is what the collector looks at itself. Counts only grow.
+// observed is what the collector looks at itself.
 type observed struct {
 	resident      uint64 // bytes
-	switches      uint64
+	switches      uint64 // since it was last observed
 	loopbackBytes uint64
 	busy          time.Duration // of all processors
 }
 
 func newCollector(broker *process, onSample func(Sample)) *collector {
 	c := &collector{
-		readings: make(chan reading, readingsMax),
+		readings: make(chan reading, readingsMax+int(done)),
 		spare:    make(chan *hdrhistogram.Histogram, 2),
 		process:  broker,
 		around:   newSurroundings(),
@@ -108,10 +110,11 @@ func (c *collector) collect(r reading) {
 	switch r.phase {
 	case warmup:
 		c.begin, c.end = r, r
+		c.resident = o.resident
 	case measurement:
 		c.end = r
 		c.resident, c.residentMax = o.resident, max(c.residentMax, o.resident)
-		c.switches += o.switches - min(c.lastObserved.switches, o.switches) // an ended thread takes its count along
+		c.switches += o.switches
 		c.latency.Merge(r.latency)
 	case drain:
 		c.latency.Merge(r.latency)
@@ -146,7 +149,7 @@ func newSample(from, to reading, before, after observed) Sample {
 		LatencyMaxNs:          to.latency.Max(),
 		BrokerCPUSeconds:      seconds(broker),
 		BrokerResidentBytes:   after.resident,
-		BrokerContextSwitches: after.switches - min(before.switches, after.switches),
+		BrokerContextSwitches: after.switches,
 		LoopbackBytes:         after.loopbackBytes - min(before.loopbackBytes, after.loopbackBytes),
 		OthersCPUSeconds:      seconds(max(after.busy-before.busy-broker-generator, 0)),
 		GeneratorCPUSeconds:   seconds(generator),

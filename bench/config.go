@@ -122,7 +122,7 @@ func (c Config) Validate() error {
 	require(c.Host != "", "host is empty")
 	require(c.Port >= 1 && c.Port <= 65535, "port %d is not within 1 to 65535", c.Port)
 	for _, source := range c.Sources {
-		require(net.ParseIP(source) != nil, "source %q is not an IP address", source)
+		require(net.ParseIP(source) != nil, "source %q is not an IP address", clip(source))
 	}
 	require(c.Connects >= 1 && c.Connects <= connectsMax, "connects is %d, not within 1 to %d", c.Connects, connectsMax)
 	require(c.ConnectsPerSecond >= 0 && c.ConnectsPerSecond <= rateMaxPerSecond, "connect rate %g is not within 0 to %g connections/s", c.ConnectsPerSecond, rateMaxPerSecond)
@@ -157,8 +157,12 @@ func (c Config) topicFaults() []string {
 	if fault := filterFault(c.Filter); c.Filter != "" && fault != "" {
 		faults = append(faults, fault)
 	}
-	if c.Topics < 1 || c.Topics > topicsMax || c.Topics*max(c.Publishers, 1) > topicsMax {
-		faults = append(faults, fmt.Sprintf("topics is %d for each of %d publishers, not within 1 to %d together", c.Topics, c.Publishers, topicsMax))
+	each := max(c.Publishers, 1)
+	if c.Publishers == 0 {
+		each = max(c.Subscribers, 1) // they may have topics of their own
+	}
+	if c.Topics < 1 || c.Topics > topicsMax || c.Topics > topicsMax/each {
+		faults = append(faults, fmt.Sprintf("topics is %d for each of %d clients, not within 1 to %d together", c.Topics, each, topicsMax))
 	} else if c.Topics > 1 && !strings.Contains(c.Topic, topicPattern) {
 		faults = append(faults, fmt.Sprintf("%d topics need %s in the topic %q", c.Topics, topicPattern, clip(c.Topic)))
 	}

@@ -34,7 +34,7 @@ func TestConfigValidate(t *testing.T) {
 		"a connect rate below 0":           {func(c *Config) { c.ConnectsPerSecond = -1 }, "connect rate -1"},
 		"no topics":                        {func(c *Config) { c.Topics = 0 }, "topics is 0"},
 		"topics without their index":       {func(c *Config) { c.Topics = 2 }, `2 topics need %j in the topic "bench/fanout"`},
-		"more topics than can be kept":     {func(c *Config) { c.Topic, c.Topics = "b/%j", 20_001 }, "topics is 20001 for each of 50 publishers"},
+		"more topics than can be kept":     {func(c *Config) { c.Topic, c.Topics = "b/%j", 20_001 }, "topics is 20001 for each of 50 clients"},
 		"a sample interval of nothing":     {func(c *Config) { c.SampleInterval = 0 }, "sample interval 0s"},
 		"more connections than ports":      {func(c *Config) { c.Subscribers = 60_000 }, "more than 60000 connections"},
 		"a payload without its header":     {func(c *Config) { c.PayloadBytes = 23 }, "payload of 23 bytes"},

@@ -30,7 +30,7 @@ for ((run = 1; run <= runs; run++)); do
 	echo "bench-diff: run $run of $runs" >&2
 	for side in old new; do
 		for package in "${packages[@]}"; do
-			[ -x "$work/$side-$package.test" ] || continue
+			[ -x "$work/old-$package.test" ] && [ -x "$work/new-$package.test" ] || continue
 			(cd "$package" && "$work/$side-$package.test" -test.run '^$' -test.bench "$pattern" -test.benchmem \
 				-test.benchtime "${BENCHTIME:-200ms}") >>"$work/$side.txt"
 		done

@@ -6,20 +6,20 @@ import "math"
 //
 //	acked <= sent, next[i] <= sent
 type flow struct {
-	class  int32  // who reads it, see plan
-	topics uint64 // message n has topic n % topics
-	sent   uint64 // messages sent, and the next sequence number
-	acked  uint64 // no subscriber still waits for a message below; the window counts from here
-	behind int    // subscribers with next <= acked; when it reaches 0, acked can grow
-	next   []uint64
-	gaps   map[int]*gaps // by ordinal; only subscribers that missed something
-	moved  bool          // acked grew; the meter passes this on and clears it
+	class        int32  // who reads it, see plan
+	orderedEvery uint64 // messages n and n + orderedEvery have the same topic, so their order counts
+	sent         uint64 // messages sent, and the next sequence number
+	acked        uint64 // no subscriber still waits for a message below; the window counts from here
+	behind       int    // subscribers with next <= acked; when it reaches 0, acked can grow
+	next         []uint64
+	gaps         map[int]*gaps // by ordinal; only subscribers that missed something
+	moved        bool          // acked grew; the meter passes this on and clears it
 	// activeNs is when a message was last sent or first delivered to one of the subscribers.
 	activeNs int64
 }
 
-func newFlow(class int32, fanout, topics int) *flow {
-	return &flow{class: class, topics: uint64(topics), behind: fanout, next: make([]uint64, fanout), gaps: map[int]*gaps{}}
+func newFlow(class int32, fanout, orderedEvery int) *flow {
+	return &flow{class: class, orderedEvery: uint64(orderedEvery), behind: fanout, next: make([]uint64, fanout), gaps: map[int]*gaps{}}
 }
 
 // verdict is what a sequence number says about a delivery.
@@ -78,7 +78,7 @@ func (f *flow) deliver(ordinal int, sequence uint64) (v verdict, missing int64) 
 // laterOfItsTopic reports whether a later message of the same topic, below next, has arrived: order is
 // promised within a topic only [MQTT-4.6.0-6].
 func (f *flow) laterOfItsTopic(g *gaps, sequence, next uint64) bool {
-	for later := sequence + f.topics; later < next; later += f.topics {
+	for later := sequence + f.orderedEvery; later < next; later += f.orderedEvery {
 		if !g.holds(later) {
 			return true
 		}

@@ -40,6 +40,7 @@ type load struct {
 	checkNs     int64 // when stalls are looked for next
 	activeNs    int64 // when something new was last received, or the drain began
 	drainNs     int64 // when the drain began
+	drainCut    bool  // it was ended by its bound
 	issued      int64 // open loop: messages whose turn has come
 	interrupted bool
 	stalls      uint64 // windows that moved on without an answer
@@ -49,12 +50,12 @@ type load struct {
 	spare    <-chan *hdrhistogram.Histogram // returned by the collector, reset
 }
 
-// run plays all phases. It returns early when a connection is lost; when ctx ends it drains first.
+// run plays all phases. It returns early when a connection is lost; when ctx ends it drains first. It
+// has a goroutine of its own.
 func (l *load) run(ctx context.Context) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // or wait returns 50 µs late
-	defer context.AfterFunc(ctx, l.poller.wake)()
+	runtime.LockOSThread()                             // for good: the thread ends with its goroutine,
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // for a broker started from it would inherit this. Without it wait returns 50 µs late
+	defer l.poller.wakeAfter(ctx)()
 
 	if err := l.open(ctx); err != nil {
 		return err
@@ -83,6 +84,9 @@ func (l *load) run(ctx context.Context) error {
 }
 
 func (l *load) start(now int64) error {
+	if err := l.listen(); err != nil {
+		return err
+	}
 	l.checkNs = now
 	l.schedule.startNs = now
 	l.meter.fromNs, l.meter.toNs = math.MinInt64, math.MaxInt64
@@ -112,24 +116,35 @@ func (l *load) handle(event *unix.EpollEvent) error {
 	case l.opening.handshakes[index] != nil:
 		return l.stepHandshake(index)
 	case index < len(l.publishers):
-		if err := l.handlePublisher(index, event.Events); err != nil {
-			return l.lost("publisher", index, err)
-		}
-	default:
-		index -= len(l.publishers)
-		if err := l.handleSubscriber(index, event.Events); err != nil {
-			return l.lost("subscriber", index, err)
-		}
+		return l.lostClient(index, l.handlePublisher(index, event.Events))
 	}
-	return nil
+	return l.lostClient(index, l.handleSubscriber(index-len(l.publishers), event.Events))
 }
 
+// lostClient is lost for a client known by its poller index; nil stays nil.
+func (l *load) lostClient(index int, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case index < len(l.publishers):
+		return l.lost("publisher", index, err)
+	}
+	return l.lost("subscriber", index-len(l.publishers), err)
+}
+
+// lost names the client whose connection failed; a connection that could not be opened says so itself.
 func (l *load) lost(role string, index int, err error) error {
+	if errors.Is(err, ErrConnect) {
+		return err
+	}
 	if errors.Is(err, io.EOF) {
 		err = errors.New("the broker closed it")
 	}
-	return fmt.Errorf("%w: %s %d at %s, after %.1f s of load: %w", ErrConnectionLost, role, index,
-		l.config.Address(), time.Duration(nowNs()-l.startNs).Seconds(), err)
+	when := "before the load"
+	if l.phase > connect {
+		when = fmt.Sprintf("after %.1f s of load", time.Duration(nowNs()-l.schedule.startNs).Seconds())
+	}
+	return fmt.Errorf("%w: %s %d at %s, %s: %w", ErrConnectionLost, role, index, l.config.Address(), when, err)
 }
 
 func (l *load) handleSubscriber(index int, events uint32) error {

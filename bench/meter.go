@@ -23,6 +23,7 @@ type counters struct {
 	bytes      uint64 // read by subscribers
 
 	brokerCPU, loopCPU, processCPU time.Duration // see clocks
+	loopWait                       time.Duration // ready to run, without a processor
 }
 
 // reading is what the load hands to the collector; it keeps nothing of it.

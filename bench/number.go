@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // thousands writes 1234567 as 1,234,567.
@@ -30,3 +31,11 @@ func milliseconds(ns int64) string {
 
 // mebibytes writes bytes as MiB, to a tenth.
 func mebibytes(bytes uint64) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }
+
+// decimal writes up to four digits after the point, and thousands separated before it.
+func decimal(x float64) string {
+	text := strconv.FormatFloat(x, 'f', 4, 64)
+	before, after, _ := strings.Cut(text, ".")
+	n, _ := strconv.ParseInt(before, 10, 64)
+	return strings.TrimSuffix(thousands(n)+"."+strings.TrimRight(after, "0"), ".")
+}

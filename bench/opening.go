@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -31,26 +32,34 @@ type opening struct {
 	endNs   int64
 }
 
-func newOpening(config Config, tag uint32, to *net.TCPAddr, clients int) *opening {
+func newOpening(config Config, tag uint32, to *net.TCPAddr, clients int) (*opening, error) {
 	o := &opening{
 		config:     config,
 		tag:        tag,
-		to:         sockaddr(to.IP, to.Port),
+		to:         sockaddr(to.IP, to.Port, to.Zone),
 		handshakes: make([]*handshake, clients),
 		granted:    config.QoS,
 		latency:    newHistogram(),
 	}
 	for _, source := range config.Sources {
-		o.sources = append(o.sources, sockaddr(net.ParseIP(source), 0))
+		ip := net.ParseIP(source)
+		if (ip.To4() == nil) != (to.IP.To4() == nil) {
+			return nil, fmt.Errorf("%w: source %s and the broker's address %s are not of one IP version", ErrConfig, source, to.IP)
+		}
+		o.sources = append(o.sources, sockaddr(ip, 0, to.Zone))
 	}
-	return o
+	return o, nil
 }
 
-func sockaddr(ip net.IP, port int) unix.Sockaddr {
+func sockaddr(ip net.IP, port int, zone string) unix.Sockaddr {
 	if four := ip.To4(); four != nil {
 		return &unix.SockaddrInet4{Port: port, Addr: [4]byte(four)}
 	}
-	return &unix.SockaddrInet6{Port: port, Addr: [16]byte(ip.To16())}
+	six := &unix.SockaddrInet6{Port: port, Addr: [16]byte(ip.To16())}
+	if face, err := net.InterfaceByName(zone); err == nil {
+		six.ZoneId = uint32(face.Index)
+	}
+	return six
 }
 
 // open connects every client that the load starts with. It returns ctx's error when ctx ends first.
@@ -80,6 +89,9 @@ func (l *load) open(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := l.clocks.read(&l.meter.now); err != nil {
+		return err
+	}
 	o.end, o.endNs = l.meter.now, nowNs()
 	l.phaseEndNs = o.endNs
 	return ctx.Err()
@@ -98,11 +110,14 @@ func (l *load) openSome(ctx context.Context, more bool) error {
 		return err
 	}
 	for i := range events {
-		if index := int(events[i].Fd); index == wakeIndex {
+		switch index := int(events[i].Fd); {
+		case index == wakeIndex:
 			err = l.poller.acknowledge()
-		} else if o.handshakes[index] != nil {
+		case o.handshakes[index] != nil:
 			err = l.stepHandshake(index)
-		} // else it is ready: what came early is read when the load begins
+		default: // a client that is ready: mute, so this is its end
+			err = l.lostClient(index, io.EOF)
+		}
 		if err != nil {
 			return err
 		}
@@ -117,7 +132,7 @@ func (l *load) openSome(ctx context.Context, more bool) error {
 		l.sampleNs += l.config.SampleInterval.Nanoseconds()
 		return l.hand(now)
 	}
-	return l.clocks.read(&l.meter.now)
+	return nil
 }
 
 // mayOpen reports whether the pace of connections allows another one.
@@ -187,6 +202,9 @@ func (o *opening) finish(index int) {
 func (l *load) connected(index int, h *handshake) error {
 	o := l.opening
 	if l.phase == connect {
+		if err := l.poller.mute(h.fd, index); err != nil {
+			return err
+		}
 		o.opened++
 		l.meter.now.connections++
 		_ = o.latency.RecordValue(min(nowNs()-h.sinceNs, latencyMax.Nanoseconds())) // within its limits
@@ -197,6 +215,24 @@ func (l *load) connected(index int, h *handshake) error {
 	s := l.subscribers[index-len(l.publishers)]
 	s.held = append(s.held, h.held...)
 	o.granted = min(o.granted, h.granted)
+	return nil
+}
+
+// listen has every client heard that connected before the load.
+func (l *load) listen() error {
+	for i, p := range l.publishers {
+		if p.fd < 0 {
+			continue
+		}
+		if err := l.poller.listen(p.fd, i); err != nil {
+			return err
+		}
+	}
+	for i, s := range l.subscribers {
+		if err := l.poller.listen(s.fd, len(l.publishers)+i); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -242,8 +278,10 @@ func (o *opening) connections() Connections {
 		Seconds:          time.Duration(o.endNs - o.beginNs).Seconds(),
 		Latency:          newLatency(o.latency),
 		BrokerCPUSeconds: seconds(o.end.brokerCPU - o.begin.brokerCPU),
+		GrantedQoS:       o.granted,
 	}
 	if c.Seconds > 0 {
+		c.GeneratorThreadPercent = 100 * seconds(o.end.loopCPU-o.begin.loopCPU) / c.Seconds
 		c.PerSecond = float64(c.Opened) / c.Seconds
 	}
 	return c

@@ -42,6 +42,9 @@ func (l *load) turn(ctx context.Context, now int64) error {
 	if now >= l.checkNs {
 		l.checkNs = now + checkInterval.Nanoseconds()
 		l.check(now)
+		if err := l.expire(now); err != nil {
+			return err
+		}
 	}
 	for l.phase < done && now >= l.phaseEndNs {
 		if err := l.nextPhase(now); err != nil {
@@ -59,7 +62,8 @@ func (l *load) turn(ctx context.Context, now int64) error {
 func (l *load) check(now int64) {
 	switch {
 	case l.phase == drain:
-		if l.drained() || now-l.activeNs >= stallAfter.Nanoseconds() || now-l.drainNs >= drainMax.Nanoseconds() {
+		l.drainCut = now-l.drainNs >= drainMax.Nanoseconds()
+		if l.drained() || l.drainCut || now-l.activeNs >= stallAfter.Nanoseconds() {
 			l.phaseEndNs = now
 		}
 	case !l.config.Open():
@@ -145,7 +149,7 @@ func (l *load) takeBackUnwritten() {
 	}
 }
 
-// hand passes a reading to the collector. It waits for the collector only at the end of a phase.
+// hand passes a reading to the collector, and never waits for it.
 func (l *load) hand(now int64) error {
 	if err := l.clocks.read(&l.meter.now); err != nil {
 		return err
@@ -157,15 +161,10 @@ func (l *load) hand(now int64) error {
 		missing:  l.meter.missing,
 		latency:  l.meter.latency,
 	}
-	if now >= l.phaseEndNs {
-		l.readings <- r
-	} else {
-		select {
-		case l.readings <- r:
-		default:
-			return nil // the collector is busy: this reading becomes part of the next
-		}
+	if now < l.phaseEndNs && len(l.readings) >= readingsMax {
+		return nil // the collector is busy: this reading becomes part of the next
 	}
+	l.readings <- r // there is room: see newCollector
 	select {
 	case l.meter.latency = <-l.spare:
 	default:

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -71,6 +72,28 @@ func (p *poller) wait(timeout time.Duration) ([]unix.EpollEvent, error) {
 
 // wake makes wait return. Any goroutine may call it until close.
 func (p *poller) wake() { _, _ = unix.Write(p.wakeFD, []byte{1, 0, 0, 0, 0, 0, 0, 0}) }
+
+// wakeAfter wakes the poller when ctx ends. The function that it returns ends that; after it, nothing
+// touches the poller any more.
+func (p *poller) wakeAfter(ctx context.Context) (stop func()) {
+	woken := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		p.wake()
+		close(woken)
+	})
+	return func() {
+		if !cancel() {
+			<-woken
+		}
+	}
+}
+
+// mute stops watching a member, but for its end; listen watches it for bytes to read again.
+func (p *poller) mute(fd, index int) error { return p.control(unix.EPOLL_CTL_MOD, fd, index, 0) }
+
+func (p *poller) listen(fd, index int) error {
+	return p.control(unix.EPOLL_CTL_MOD, fd, index, unix.EPOLLIN)
+}
 
 // acknowledge makes wait sleep again after wake.
 func (p *poller) acknowledge() error {

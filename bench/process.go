@@ -9,11 +9,13 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// process is the broker's, on this machine.
+// process is the broker's, on this machine. For one goroutine at a time.
 type process struct {
 	pid  int
 	name string
 	proc procfs.Proc
+
+	switches map[int]uint64 // by thread, when they were last counted
 }
 
 func newProcess(pid int) (*process, error) {
@@ -37,18 +39,25 @@ func (p *process) residentBytes() uint64 {
 	return uint64(stat.ResidentMemory())
 }
 
-// contextSwitches returns how often any of its threads gave up a processor, or had to.
-func (p *process) contextSwitches() uint64 {
+// contextSwitches returns how often its threads gave up a processor, or had to, since the last call.
+func (p *process) contextSwitches() (n uint64) {
 	threads, err := procfs.AllThreads(p.pid)
 	if err != nil {
 		return 0
 	}
-	n := uint64(0)
+	counted := make(map[int]uint64, len(threads))
 	for _, thread := range threads {
-		if status, err := thread.NewStatus(); err == nil { // the thread may have ended
-			n += status.VoluntaryCtxtSwitches + status.NonVoluntaryCtxtSwitches
+		status, err := thread.NewStatus()
+		if err != nil {
+			continue // it has ended
+		}
+		total := status.VoluntaryCtxtSwitches + status.NonVoluntaryCtxtSwitches
+		counted[thread.PID] = total
+		if p.switches != nil {
+			n += total - min(p.switches[thread.PID], total)
 		}
 	}
+	p.switches = counted
 	return n
 }
 

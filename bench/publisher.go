@@ -21,7 +21,8 @@ type publisher struct {
 	frameBytes int
 	frames     int // in batch
 	header     int // where the payload begins in a frame
-	idBytes    int // of the Packet Identifier before it
+	qos        int
+	idBytes    int // of the Packet Identifier before the payload
 
 	pending  []byte // the part of batch that the kernel has not taken yet
 	releases []byte // PUBREL packets that come after it
@@ -37,7 +38,7 @@ const inFlightMax = 65_535
 // newPublisher prebuilds a batch of up to framesMax frames.
 func newPublisher(f *flow, index int, topics []string, tag uint32, qos, payloadBytes, framesMax int) *publisher {
 	frame := appendPublish(nil, topics[0], qos, payloadBytes)
-	p := &publisher{fd: -1, flow: f, topics: topics, frameBytes: len(frame), header: len(frame) - payloadBytes, idBytes: packetIDBytes(qos)}
+	p := &publisher{fd: -1, flow: f, topics: topics, frameBytes: len(frame), header: len(frame) - payloadBytes, qos: qos, idBytes: packetIDBytes(qos)}
 	binary.LittleEndian.PutUint32(frame[p.header:], tag)
 	binary.LittleEndian.PutUint32(frame[p.header+headerPublisher:], uint32(index))
 	p.frames = max(1, min(framesMax, batchBytesMax/len(frame)))
@@ -124,9 +125,9 @@ func (p *publisher) acknowledge(b []byte) error {
 		switch first := b[0]; {
 		case b[1] != ackBytes-2 || p.idBytes == 0 || p.inFlight() == 0:
 			return fmt.Errorf("%w: packet 0x%02x, which a publisher did not ask for", errMalformed, first)
-		case first == packetPuback, first == packetPubcomp:
+		case first == packetPuback && p.qos == 1, first == packetPubcomp && p.qos == 2:
 			p.acked++
-		case first == packetPubrec:
+		case first == packetPubrec && p.qos == 2:
 			p.releases = appendAck(p.releases, packetPubrel, binary.BigEndian.Uint16(b[2:]))
 		default:
 			return fmt.Errorf("%w: packet 0x%02x, an acknowledgement expected", errMalformed, first)

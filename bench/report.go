@@ -46,40 +46,69 @@ func (r Result) head(t *table) {
 		name += ", scenario " + c.Scenario
 	}
 	t.line("%s", name)
-	for _, line := range c.Text() {
-		t.line("  %s", line)
+	for _, sentence := range c.Sentences() {
+		t.line("  %s", sentence)
 	}
-	t.line("  %.1f s measured, after %.1f s of warm-up", r.Throughput.Seconds, c.Warmup.Seconds())
+	t.line("  Measured for %.1f s, after %.1f s of warm-up.", r.Throughput.Seconds, c.Warmup.Seconds())
 	if r.Interrupted {
 		t.line("  INTERRUPTED: the figures cover what was measured until then")
 	}
 }
 
-// Text describes the load in words, a line for the clients and, when something is published, one for
-// the messages.
-func (c Config) Text() []string {
-	clients := plural(c.Publishers, "publisher") + ", " + plural(c.Subscribers, "subscriber")
-	if c.Publishers+c.Subscribers == 0 {
-		return []string{"no clients"}
+// Sentences describe the load in words: the clients and, when something is published, the messages
+// and their pace.
+func (c Config) Sentences() []string {
+	if c.Publishers > 0 {
+		return []string{c.clients(), c.messages(), c.pace()}
 	}
-	if c.ConnectPerMessage {
-		clients += ", a connection for each message"
+	return []string{c.clients()}
+}
+
+func (c Config) clients() string {
+	switch {
+	case c.Publishers == 0 && c.Subscribers == 0:
+		return "No clients: the broker is alone."
+	case c.Publishers == 0:
+		filter := c.Filter
+		if filter == "" {
+			filter = c.Topic
+		}
+		return fmt.Sprintf("%s of %s, connected %d at a time; nothing is published.", plural(c.Subscribers, "subscriber"), filter, c.Connects)
+	case c.Subscribers == 0:
+		return fmt.Sprintf("%s, no subscriber, on %s.", plural(c.Publishers, "publisher"), c.topics())
 	}
-	topic := ", topic " + c.Topic
-	if c.Topics > 1 {
-		topic += ", " + plural(c.Topics, "topic") + " for each publisher"
-	}
+	s := fmt.Sprintf("%s and %s on %s.", plural(c.Publishers, "publisher"), plural(c.Subscribers, "subscriber"), c.topics())
 	if c.Filter != "" {
-		topic += ", filter " + c.Filter
+		s += fmt.Sprintf(" Each subscribes to %s.", c.Filter)
 	}
-	if c.Publishers == 0 {
-		return []string{clients + topic}
+	return s
+}
+
+func (c Config) topics() string {
+	switch own := strings.Contains(c.Topic, publisherPattern); {
+	case c.Topics > 1 && own:
+		return fmt.Sprintf("%s for each publisher, %s", plural(c.Topics, "topic"), c.Topic)
+	case c.Topics > 1:
+		return fmt.Sprintf("%s, %s", plural(c.Topics, "topic"), c.Topic)
+	case own:
+		return fmt.Sprintf("one topic for each publisher, %s", c.Topic)
 	}
-	pace := "closed loop, window " + thousands(c.Window)
+	return "one topic, " + c.Topic
+}
+
+func (c Config) messages() string {
+	s := fmt.Sprintf("Payload %s, QoS %d.", plural(c.PayloadBytes, "byte"), c.QoS)
+	if c.ConnectPerMessage {
+		s += " Publishers connect anew for each message."
+	}
+	return s
+}
+
+func (c Config) pace() string {
 	if c.Open() {
-		pace = "open loop, " + whole(c.RatePerSecond) + " messages/s"
+		return fmt.Sprintf("Open loop: %s messages/s over all publishers, whatever the broker does; no window.", decimal(c.RatePerSecond))
 	}
-	return []string{clients + topic, fmt.Sprintf("QoS %d, %d bytes of payload, %s", c.QoS, c.PayloadBytes, pace)}
+	return fmt.Sprintf("Closed loop: a window of %s outstanding over all publishers.", plural(c.Window, "message"))
 }
 
 func plural(n int, noun string) string {
@@ -139,6 +168,9 @@ func (r Result) deliveries(t *table) {
 	}
 	t.row("expected", thousands(d.Expected), "")
 	t.row("received", thousands(d.Received), "")
+	if d.Unacknowledged > 0 {
+		t.row("messages not acknowledged", thousands(d.Unacknowledged), "")
+	}
 	t.row("lost", thousands(d.Lost), share(d.Lost, d.Expected))
 	t.row("duplicated", thousands(d.Duplicated), share(d.Duplicated, d.Expected))
 	t.row("out of order", thousands(d.OutOfOrder), share(d.OutOfOrder, d.Expected))

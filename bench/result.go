@@ -38,10 +38,12 @@ type Connections struct {
 	Latency Latency `json:"latency"`
 	// BrokerCPUSeconds is what the broker spent on it.
 	BrokerCPUSeconds float64 `json:"broker_cpu_seconds"`
-	// ResidentBytesBefore is the broker's memory when only the first client was connected.
+	// GeneratorThreadPercent is how busy the generator was.
+	GeneratorThreadPercent float64 `json:"generator_thread_percent"`
+	// ResidentBytesBefore is the broker's memory before the first client.
 	ResidentBytesBefore uint64 `json:"resident_bytes_before"`
 	// ResidentBytesEach is by how much the broker's memory had grown at the end of the measurement, for
-	// each connection but the first: the cost of a connection when there is no load.
+	// each connection: the cost of a connection when there is no load.
 	ResidentBytesEach float64 `json:"resident_bytes_each"`
 	// GrantedQoS is the lowest that a subscriber was granted, at most Config.QoS.
 	GrantedQoS int `json:"granted_qos"`
@@ -84,14 +86,20 @@ type Accounts struct {
 	MessagesSent uint64 `json:"messages_sent"`
 	// MessagesUnsent had their turn in an open loop, or were begun, but the broker did not take them.
 	MessagesUnsent uint64 `json:"messages_unsent"`
+	// Unacknowledged, above QoS 0, were sent and never acknowledged to their publisher.
+	Unacknowledged uint64 `json:"unacknowledged"`
 	Expected       uint64 `json:"expected"`
 	Received       uint64 `json:"received"` // duplicates included
 	Lost           uint64 `json:"lost"`
 	// NotArrived are those of Lost after which nothing of their publisher arrived: the broker dropped
 	// them, or still had them when the run ended.
 	NotArrived uint64 `json:"not_arrived"`
+	// DrainCut: deliveries still arrived when the drain had lasted as long as it may.
+	DrainCut   bool   `json:"drain_cut"`
 	Duplicated uint64 `json:"duplicated"`
-	OutOfOrder uint64 `json:"out_of_order"` // arrived after a later message of the same publisher
+	// OutOfOrder arrived after a later message of the same publisher and topic. Between connections, as
+	// with Config.ConnectPerMessage, there is no order.
+	OutOfOrder uint64 `json:"out_of_order"`
 	// Unexpected are PUBLISH packets that this run did not send, or not to that subscriber.
 	Unexpected uint64 `json:"unexpected"`
 	// WindowTimeouts is how often a publisher's window moved on after 1 s without a delivery.
@@ -121,9 +129,11 @@ type Usage struct {
 	// CPUSecondsPerMillion is for a million deliveries.
 	CPUSecondsPerMillion float64 `json:"cpu_seconds_per_million_deliveries"`
 	CorePercent          float64 `json:"core_percent"` // 100: one core, all the time
-	// ThreadPercent is that of the busiest thread; known for the generator only.
-	ThreadPercent float64 `json:"thread_percent,omitempty"`
-	ResidentBytes uint64  `json:"resident_bytes"` // at the end
+	// ThreadPercent is that of the thread that carries the load, and ThreadWaitPercent how long that
+	// thread was ready to run while no processor was free; known for the generator only.
+	ThreadPercent     float64 `json:"thread_percent,omitempty"`
+	ThreadWaitPercent float64 `json:"thread_wait_percent,omitempty"`
+	ResidentBytes     uint64  `json:"resident_bytes"` // at the end
 	// ResidentBytesMax is the largest sample; of the generator there is only the one at the end.
 	ResidentBytesMax uint64 `json:"resident_bytes_max"`
 	// ContextSwitches are those of all threads, voluntary and not; known for the broker only.
@@ -223,21 +233,33 @@ func (r *Result) judge() {
 	r.Warnings = []string{}
 	warn := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
 
-	r.Saturated = r.Generator.ThreadPercent > busyPercent
+	busy, waiting := r.Generator.ThreadPercent, r.Generator.ThreadWaitPercent
+	r.Saturated = busy+waiting > busyPercent
 	if r.Saturated {
-		warn("the generator was saturated (its thread was %.0f %% busy): the broker may be faster than this", r.Generator.ThreadPercent)
+		warn("the generator was saturated (its thread was %.0f %% busy, and %.0f %% ready without a processor): the broker may be faster than this", busy, waiting)
+	}
+	const secondsMin = 0.1 // less says nothing
+	if busy := r.Connections.GeneratorThreadPercent; busy > busyPercent && r.Connections.Seconds > secondsMin {
+		warn("the generator was saturated while it connected (its thread was %.0f %% busy): the broker may be faster than this", busy)
 	}
 	if granted := r.Connections.GrantedQoS; granted < r.Config.QoS && r.Connections.Opened > 0 {
 		warn("the broker granted QoS %d where %d was asked for", granted, r.Config.QoS)
 	}
-	if rate := r.Config.RatePerSecond; r.Config.Open() && r.Throughput.MessagesPerSecond < rateReachedFactor*rate {
-		warn("the rate was not reached: %.0f of %.0f messages/s", r.Throughput.MessagesPerSecond, rate)
+	if due := r.Config.RatePerSecond * r.Throughput.Seconds; r.Config.Open() && float64(r.Throughput.Messages+1) < rateReachedFactor*due {
+		warn("the rate was not reached: %s of %s messages/s", decimal(r.Throughput.MessagesPerSecond), decimal(r.Config.RatePerSecond))
+	}
+	if n := r.Deliveries.Unacknowledged; n > 0 {
+		warn("%s messages were not acknowledged to their publisher when the run ended", thousands(n))
 	}
 	if n := r.Deliveries.WindowTimeouts; n > 0 {
 		warn("a publisher's window moved on %s times after 1 s without a delivery", thousands(n))
 	}
 	if n := r.Deliveries.NotArrived; n > 0 {
-		warn("%s of the lost deliveries may still be on their way: nothing had arrived for %v when the run ended", thousands(n), stallAfter)
+		why := fmt.Sprintf("nothing had arrived for %v", stallAfter)
+		if r.Deliveries.DrainCut {
+			why = fmt.Sprintf("others still arrived after a drain of %v,", drainMax)
+		}
+		warn("%s of the lost deliveries may still be on their way: %s when the run ended", thousands(n), why)
 	}
 	if n := r.Deliveries.Unexpected; n > 0 {
 		warn("subscribers received %s PUBLISH packets that this run did not send them", thousands(n))

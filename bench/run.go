@@ -45,7 +45,7 @@ func measure(ctx context.Context, config Config, to *net.TCPAddr, broker *proces
 	}
 	if broker != nil {
 		l.clocks.brokerPID = broker.pid
-		result.Connections.ResidentBytesBefore = broker.residentBytes()
+		c.residentBefore = broker.residentBytes()
 	}
 	if err := runBoth(ctx, l, c); err != nil {
 		return Result{}, err
@@ -67,29 +67,32 @@ func runBoth(ctx context.Context, l *load, c *collector) error {
 
 func (r *Result) fill(l *load, c *collector) {
 	r.Interrupted = l.interrupted
-	before := r.Connections.ResidentBytesBefore
 	r.Connections = l.opening.connections()
-	r.Connections.GrantedQoS = l.opening.granted
 	r.Throughput = newRates(c.begin, c.end)
 	r.Latency = newLatency(c.latency)
 	r.Deliveries = newAccounts(l.plan, l.meter.flows, l.subscribers)
 	r.Deliveries.NotArrived = r.Deliveries.Lost - min(r.Deliveries.Lost, uint64(max(l.meter.missing, 0)))
 	r.Deliveries.MessagesUnsent = l.unsent
 	r.Deliveries.WindowTimeouts = l.stalls
+	r.Deliveries.DrainCut = l.drainCut
+	for _, p := range l.publishers {
+		r.Deliveries.Unacknowledged += uint64(p.inFlight())
+	}
 	r.Samples = c.samples
 	if b := c.process; b != nil {
 		usage := newUsage(b.pid, b.name, c.end.brokerCPU-c.begin.brokerCPU, r.Throughput)
 		usage.ResidentBytes, usage.ResidentBytesMax = c.resident, c.residentMax
 		usage.ContextSwitches = c.switches
 		r.Broker = &usage
-		r.Connections.ResidentBytesBefore = before
-		if n := r.Connections.Opened; n > 0 {
-			r.Connections.ResidentBytesEach = (float64(c.resident) - float64(before)) / float64(n)
+		r.Connections.ResidentBytesBefore = c.residentBefore
+		if n := r.Connections.Opened; n > 0 && c.resident > 0 {
+			r.Connections.ResidentBytesEach = (float64(c.resident) - float64(c.residentBefore)) / float64(n)
 		}
 	}
 	r.Generator = newUsage(os.Getpid(), "mqttbench", c.end.processCPU-c.begin.processCPU, r.Throughput)
 	if r.Throughput.Seconds > 0 {
 		r.Generator.ThreadPercent = 100 * seconds(c.end.loopCPU-c.begin.loopCPU) / r.Throughput.Seconds
+		r.Generator.ThreadWaitPercent = 100 * seconds(c.end.loopWait-c.begin.loopWait) / r.Throughput.Seconds
 	}
 	if self, err := newProcess(os.Getpid()); err == nil {
 		r.Generator.ResidentBytes = self.residentBytes()
@@ -133,6 +136,10 @@ func newLoad(config Config, to *net.TCPAddr, c *collector) (*load, error) {
 	p := newPlan(config)
 	tag := rand.Uint32()
 	clients := config.Publishers + config.Subscribers
+	opening, err := newOpening(config, tag, to, clients)
+	if err != nil {
+		return nil, err
+	}
 	poller, err := newPoller(clients + 1)
 	if err != nil {
 		return nil, err
@@ -141,7 +148,7 @@ func newLoad(config Config, to *net.TCPAddr, c *collector) (*load, error) {
 		config:   config,
 		plan:     p,
 		poller:   poller,
-		opening:  newOpening(config, tag, to, clients),
+		opening:  opening,
 		window:   window{size: config.Window, publishers: config.Publishers},
 		schedule: schedule{periodNs: 1e9 / max(config.RatePerSecond, 1e-9), publishers: config.Publishers},
 		meter:    meter{tag: tag, payloadBytes: config.PayloadBytes, latency: newHistogram()},
@@ -159,18 +166,19 @@ func newLoad(config Config, to *net.TCPAddr, c *collector) (*load, error) {
 }
 
 func (l *load) addPublisher(i int) {
-	frames := 1024 // in an open loop; chosen; more messages may be due when the broker was slow
+	// In an open loop more than one message may be due, when the broker was slow; chosen.
+	frames := min(1024, max(16, 1<<20/l.config.Publishers))
 	switch {
 	case l.config.ConnectPerMessage:
 		frames = 1
 	case !l.config.Open():
 		frames = l.window.share(i)
 	}
-	ordered := l.config.Topics // every so many messages, two are in an order that is promised
+	orderedEvery := l.config.Topics
 	if l.config.ConnectPerMessage {
-		ordered = math.MaxInt32 // not between connections
+		orderedEvery = math.MaxInt32 // no two: nothing is promised between connections
 	}
-	f := newFlow(l.plan.classes[i], l.plan.fanout(i), ordered)
+	f := newFlow(l.plan.classes[i], l.plan.fanout(i), orderedEvery)
 	p := newPublisher(f, i, l.plan.topics[i], l.opening.tag, l.config.QoS, l.config.PayloadBytes, frames)
 	l.meter.flows = append(l.meter.flows, f)
 	l.meter.frameBytesMax = max(l.meter.frameBytesMax, p.frameBytes)

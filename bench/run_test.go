@@ -317,6 +317,49 @@ func TestRunAtHigherQoS(t *testing.T) {
 	}
 }
 
+func TestRunWarnsOfMissingAcknowledgements(t *testing.T) {
+	t.Parallel()
+	for _, qos := range []int{1, 2} {
+		b := (&fakeBroker{suback: 1, noAcks: true}).start(t)
+		c := b.config()
+		c.QoS, c.Duration = qos, 100*time.Millisecond
+		r, err := Run(t.Context(), c)
+		require.NoError(t, err)
+		assert.Zero(t, r.Deliveries.Lost)
+		assert.Equal(t, r.Deliveries.MessagesSent, r.Deliveries.Unacknowledged)
+		assert.Contains(t, r.Warnings[len(r.Warnings)-1], "were not acknowledged to their publisher")
+	}
+}
+
+// In the middle of a run too, a connection that is never accepted ends it.
+func TestRunWithAConnectionForEachMessageThatIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	b := (&fakeBroker{answers: 50}).start(t)
+	c := b.config()
+	c.ConnectPerMessage, c.Duration = true, time.Minute
+	_, err := Run(t.Context(), c)
+	require.ErrorIs(t, err, ErrConnect)
+	assert.ErrorContains(t, err, "no answer within 10s, CONNACK was awaited")
+}
+
+func TestRunAtALowRateHasNothingToWarnOf(t *testing.T) {
+	t.Parallel()
+	c := new(fakeBroker).start(t).config()
+	c.RatePerSecond = 0.5
+	r, err := Run(t.Context(), c)
+	require.NoError(t, err)
+	assert.Empty(t, r.Warnings)
+}
+
+func TestRunRefusesASourceOfAnotherIPVersion(t *testing.T) {
+	t.Parallel()
+	c := new(fakeBroker).start(t).config()
+	c.Sources = []string{"::1"}
+	_, err := Run(t.Context(), c)
+	require.ErrorIs(t, err, ErrConfig)
+	assert.ErrorContains(t, err, "source ::1 and the broker's address 127.0.0.1 are not of one IP version")
+}
+
 func TestRunWithoutAPublisher(t *testing.T) {
 	t.Parallel()
 	b := new(fakeBroker).start(t)

@@ -88,7 +88,7 @@ func (s *subscriber) parse(b []byte, m *meter) error {
 // expects reports whether a packet may arrive above QoS 0.
 func (s *subscriber) expects(first byte) bool {
 	qos := int(first>>1) & 3
-	return first == packetPubrel && s.qos == 2 || first&0xF0 == packetPublish && qos <= s.qos
+	return first == packetPubrel && s.qos == 2 || first&0xF0 == packetPublish && 0 < qos && qos <= s.qos
 }
 
 // acknowledge takes a packet of QoS 1 or 2 and answers it.

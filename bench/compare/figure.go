@@ -58,7 +58,7 @@ var (
 		return r.Connections.BrokerCPUSeconds / float64(r.Connections.Opened) * 1e6, true
 	}}
 	BytesPerConnection = Figure{"bytes_per_connection", "resident memory per idle connection", "bytes", false, func(r *bench.Result) (float64, bool) {
-		return r.Connections.ResidentBytesEach, r.Broker != nil && r.Connections.Opened > 1
+		return r.Connections.ResidentBytesEach, r.Broker != nil && r.Connections.Opened > 0
 	}}
 )
 

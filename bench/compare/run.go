@@ -26,6 +26,8 @@ type Options struct {
 	Command []string
 	// OnProgress, unless nil, is called from one goroutine at a time.
 	OnProgress func(Progress)
+	// OnScenario, unless nil, is called with what there is whenever all rounds of a scenario are over.
+	OnScenario func(*Comparison)
 }
 
 // Progress is where a comparison stands.
@@ -122,6 +124,9 @@ func (r *runner) play(ctx context.Context) {
 				return
 			}
 		}
+		if r.options.OnScenario != nil {
+			r.options.OnScenario(r.comparison)
+		}
 	}
 }
 
@@ -165,7 +170,9 @@ func (r *runner) playOne(ctx context.Context, s *Scenario, cell, round int) (res
 	if at.Err = err; err == nil {
 		at.Result = &result
 	}
-	report(at)
+	if ctx.Err() == nil { // else the run does not count
+		report(at)
+	}
 	return result, err
 }
 
@@ -189,7 +196,8 @@ func measure(ctx context.Context, p peer.Peer, config bench.Config) (bench.Resul
 	if err != nil {
 		return bench.Result{}, err
 	}
-	config.Host, config.Port, config.PID = "127.0.0.1", broker.Port, broker.PID
+	config.Host, config.Port = "127.0.0.1", broker.Port
+	config.PID = 0 // whoever listens: a peer may be started by a script
 	result, err := bench.Run(ctx, config)
 	died := deathOf(ctx, broker, err)
 	if stopped := broker.Stop(); died == nil {
@@ -220,7 +228,8 @@ func join(cause, consequence error) error {
 
 // unable returns why a peer cannot play a configuration, or "".
 func unable(p peer.Peer, c bench.Config) string {
-	if why := p.Unable[peer.FeatureWildcards]; why != "" && strings.Contains(c.Filter, "+") {
+	narrow := strings.Contains(c.Filter, "#") && strings.Contains(c.Filter, "%")
+	if why := p.Unable[peer.FeatureWildcards]; why != "" && (narrow || strings.Contains(c.Filter, "+")) {
 		return why
 	}
 	if c.QoS > 0 {

@@ -36,6 +36,7 @@ func TestFindRejectsNames(t *testing.T) {
 		{[]string{"mqttd:"}, `peer: "mqttd:": loops must be a number, at least 1`},
 		{[]string{"mqttd:0"}, `peer: "mqttd:0": loops must be a number, at least 1`},
 		{[]string{"mqttd:two"}, `loops must be a number`},
+		{[]string{"floor=prog {port}"}, "peer: floor is a broker that is known"},
 		{[]string{"x="}, "peer: command line of x is empty"},
 		{[]string{"x=prog -p 1883"}, "peer: command line of x lacks {port}, the port to listen on"},
 		{[]string{"x={port}"}, "peer: command line of x lacks {port}"},
@@ -88,7 +89,7 @@ func TestFindMqttd(t *testing.T) {
 		return found
 	}
 	found := find(Options{Dir: dir}, "mqttd", "mqttd:1", "mqttd:2")
-	common := []string{filepath.Join(inPath, "mqttd"), "-host", "127.0.0.1", "-port", "{port}", "-max-clients", "16000", "-log-level", "error"}
+	common := []string{filepath.Join(inPath, "mqttd"), "-host", "127.0.0.1", "-port", "{port}", "-max-clients", "61000", "-log-level", "error"}
 	assert.Equal(t, common, found[0].Command)
 	assert.Equal(t, append(slices.Clone(common), "-loops", "1"), found[1].Command)
 	assert.Equal(t, append(slices.Clone(common), "-loops", "2"), found[2].Command)

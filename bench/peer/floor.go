@@ -6,14 +6,14 @@ import (
 )
 
 // floor finds the physical limit, bench/floor: no broker, but what any broker must at least do.
-func (f *finder) floor(ctx context.Context) (Peer, error) {
+func (f *finder) floor(context.Context) (Peer, error) {
 	path, err := f.ownProgram("floor")
 	if err != nil {
 		return Peer{}, fmt.Errorf("%w: make build", err)
 	}
 	return Peer{
 		Title:    "floor",
-		Version:  f.version(ctx, "floor ", path, "-version"),
+		Version:  moduleVersion(path),
 		Command:  []string{path, "-port", placeholderPort},
 		Settings: "Not a broker: what any fan-out must do on this machine, one send per subscriber, topic and epoll round.",
 		Unable: map[string]string{

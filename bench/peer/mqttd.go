@@ -19,8 +19,8 @@ func (f *finder) mqttd(ctx context.Context, loops int) (Peer, error) {
 	p := Peer{
 		Title:    "mqttd",
 		Version:  f.version(ctx, "mqttd ", path, "-version"),
-		Command:  []string{path, "-host", "127.0.0.1", "-port", placeholderPort, "-max-clients", "16000", "-log-level", "error"},
-		Settings: "Its defaults, with room for 16,000 clients and only errors logged.",
+		Command:  []string{path, "-host", "127.0.0.1", "-port", placeholderPort, "-max-clients", "61000", "-log-level", "error"},
+		Settings: "Its defaults, with room for 61,000 clients and only errors logged.",
 		Unable:   map[string]string{FeatureQoS: "it grants QoS 0 only so far"},
 	}
 	if loops > 0 {

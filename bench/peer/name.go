@@ -73,6 +73,9 @@ func parseCustom(name, line string) (request, error) {
 	if !customName.MatchString(name) {
 		return request{}, fmt.Errorf("peer: the name %q of a command line may hold letters, digits, '.', '_' and '-' only", name)
 	}
+	if slices.ContainsFunc(known, func(r request) bool { return r.name == name }) {
+		return request{}, fmt.Errorf("peer: %s is a broker that is known: give the command line another name", name)
+	}
 	words, err := splitWords(line)
 	switch {
 	case err != nil:

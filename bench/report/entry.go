@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"mqttd/bench"
@@ -155,8 +156,10 @@ func stateWord(e entry) string {
 	return "not played"
 }
 
-// doubtful reports whether the entry has figures that a reader must not take as they are.
-func (e entry) doubtful() bool { return len(notes([]entry{e})) > 0 }
+// doubtful reports whether a reader must not take a figure of the entry as it is.
+func (e entry) doubtful(f compare.Figure) bool {
+	return slices.ContainsFunc(notes([]entry{e}), func(n note) bool { return n.touches(f) })
+}
 
 // why says why the entry does not have a figure.
 func (e entry) why(f compare.Figure) string {

@@ -55,7 +55,7 @@ func markdownCell(e entry, all []entry, first compare.Figure, winner bool) strin
 	if cpu, ok := e.median(compare.CPUPerMillion); ok && first.Key == compare.Deliveries.Key {
 		cell += "<br>" + number(cpu) + " CPU s"
 	}
-	if e.doubtful() {
+	if e.doubtful(first) {
 		cell += " †"
 	}
 	return cell

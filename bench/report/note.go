@@ -31,7 +31,6 @@ func notes(all []entry) []note {
 		}
 		found = append(found, e.unmeasured()...)
 		found = append(found, e.warnings()...)
-		found = append(found, e.interruptions()...)
 	}
 	return found
 }
@@ -79,19 +78,6 @@ func (e entry) unmeasured() []note {
 	return []note{{e, ofRuns(n, len(e.cell.Runs)) + "CPU and memory of the broker were not measured, " + why, keys}}
 }
 
-func (e entry) interruptions() []note {
-	n := 0
-	for _, r := range e.cell.Runs {
-		if r.Interrupted {
-			n++
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	return []note{{e, ofRuns(n, len(e.cell.Runs)) + "interrupted: the figures cover what was measured until then", nil}}
-}
-
 func ofRuns(n, all int) string {
 	if all == 1 {
 		return ""
@@ -109,9 +95,11 @@ func touched(warning string) []string {
 	switch {
 	case strings.Contains(warning, "lost deliveries"), strings.Contains(warning, "did not send them"):
 		return []string{compare.Lost.Key}
-	case strings.Contains(warning, "generator was saturated"), strings.Contains(warning, "rate was not reached"),
+	case strings.Contains(warning, "generator was saturated ("), strings.Contains(warning, "rate was not reached"),
 		strings.Contains(warning, "window moved on"):
 		return append(latency, compare.Deliveries.Key)
+	case strings.Contains(warning, "saturated while it connected"):
+		return []string{compare.ConnectsPerSecond.Key}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -58,7 +59,7 @@ func timePicture(c *compare.Comparison, s *compare.Scenario) *picture {
 	}
 	height := vg.Length(len(panels))*panelHeight + 38 + keyHeight + 2*pictureMargin
 	return &picture{s.Name, height, func(canvas draw.Canvas) {
-		rest := key(heading(canvas, plain(s.Name+": "+s.Title), firstSentence(parameters(s.Config))), peers, names(c), pens(c))
+		rest := key(heading(canvas, plain(s.Name+": "+s.Title), strings.TrimSuffix(s.Config.Sentences()[0], ".")), peers, names(c), pens(c))
 		stack(rest, panels)
 	}}
 }

@@ -61,7 +61,7 @@ func newSummaryCell(e entry, all []entry, first compare.Figure) summaryCell {
 	cell.Value = figure(first, v)
 	cell.Floor = e.ratioTo(floorName, all, first)
 	cell.Reference = e.ratioTo(referenceName, all, first)
-	cell.Doubtful = e.doubtful()
+	cell.Doubtful = e.doubtful(first)
 	return cell
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,13 +60,14 @@ func parseCompare(args []string, stdout io.Writer) (o compareOptions, err error)
 	flags.IntVar(&o.loops, "loops", 0, "`number` of loops of a peer named mqttd (default: the broker's own)")
 	flags.StringVar(&o.dir, "bin", "", "`folder` of mqttd and floor (default: that of mqttbench)")
 	flags.StringVar(&o.out, "out", "", "`folder` for report.html, comparison.json.gz, tables and pictures")
-	c = bench.DefaultConfig()
-	c.SampleInterval = sampleInterval
-	addConfig(flags, &c)
+	addConfig(flags, &c) // zeros: usage shows no default, for the scenario has it
 	flags.BoolVar(&o.asJSON, "json", false, "write one JSON object, raw samples included, instead of the table")
 	flags.BoolVar(&o.quiet, "q", false, "no progress on standard error")
 	if err := parse(flags, args, 0, compareHead+"\nThe flags that describe a load change every scenario.\n", stdout); err != nil {
 		return o, err
+	}
+	if o.loops < 0 || o.loops > 0 && !slices.Contains(o.peers, "mqttd") {
+		return o, usageError("-loops %d is for a peer named mqttd, which is not among %s; mqttd:%d names one with as many loops", o.loops, o.peers.String(), max(o.loops, 1))
 	}
 	if o.rounds < 1 || o.rounds > compare.RoundsMax {
 		return o, usageError("rounds is %d, not within 1 to %d", o.rounds, compare.RoundsMax)
@@ -109,11 +111,17 @@ func compareBrokers(ctx context.Context, command, args []string, stdout, stderr 
 		return err
 	}
 	view := newCompareView(stderr, isTerminal(stderr), o.quiet)
+	var rawErr error
 	c, err := compare.Run(ctx, compare.Options{
 		Peers: found, Missing: missing, Scenarios: o.configs, Rounds: o.rounds, Command: command, OnProgress: view.show,
+		OnScenario: func(c *compare.Comparison) {
+			if o.out != "" { // an hour's work should not be lost by a power cut
+				rawErr = writeRaw(o.out, c)
+			}
+		},
 	})
 	view.close()
-	if err != nil {
+	if err = errors.Join(err, rawErr); err != nil {
 		return err
 	}
 	return deliver(c, o.out, o.asJSON, stdout)
@@ -139,16 +147,14 @@ func findPeers(ctx context.Context, o compareOptions, stderr io.Writer) ([]peer.
 
 // deliver writes the reports and says by its error what a reader of the exit code must know.
 func deliver(c *compare.Comparison, out string, asJSON bool, stdout io.Writer) error {
-	if out != "" {
-		if err := writeReports(out, c, true); err != nil {
-			return err
-		}
-	}
 	var err error
 	if asJSON {
 		err = writeJSON(stdout, c)
 	} else {
 		err = report.WriteTable(stdout, c)
+	}
+	if out != "" {
+		err = errors.Join(err, writeRaw(out, c), writeReports(out, c))
 	}
 	switch {
 	case err != nil:

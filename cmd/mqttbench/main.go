@@ -72,7 +72,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		case "report":
 			return writeAgain(args[2:], stdout)
 		case "scenarios":
-			return listScenarios(stdout)
+			return listScenarios(args[2:], stdout)
 		case "version", "-version", "--version":
 			_, err := fmt.Fprintf(stdout, "mqttbench %s %s %s/%s\n", bench.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
@@ -84,12 +84,15 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	return measure(ctx, args, args[1:], stdout, stderr)
 }
 
-func listScenarios(w io.Writer) error {
+func listScenarios(args []string, w io.Writer) error {
+	if err := parse(newFlags("mqttbench scenarios"), args, 0, "Usage: mqttbench scenarios\n", w); err != nil {
+		return err
+	}
 	var b strings.Builder
 	for _, s := range bench.Scenarios() {
 		fmt.Fprintf(&b, "%-20s %s\n", s.Name, s.Title)
-		for _, line := range s.Config().Text() {
-			fmt.Fprintf(&b, "%-20s   %s\n", "", line)
+		for _, sentence := range s.Config().Sentences() {
+			fmt.Fprintf(&b, "%-20s   %s\n", "", sentence)
 		}
 	}
 	_, err := io.WriteString(w, b.String())

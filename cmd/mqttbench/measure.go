@@ -22,12 +22,14 @@ func measure(ctx context.Context, command, args []string, stdout, stderr io.Writ
 		return err
 	}
 	c.Command = command
+	done := func() {}
 	if !quiet {
 		progress := bench.NewProgress(stderr, isTerminal(stderr), c)
-		defer progress.Close()
 		c.OnSample = progress.Sample
+		done = progress.Close
 	}
 	result, err := bench.Run(ctx, c)
+	done()
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%w before the load began", errInterrupted)

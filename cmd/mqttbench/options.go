@@ -56,7 +56,7 @@ func addConfig(flags *flag.FlagSet, c *bench.Config) {
 	flags.DurationVar(&c.Duration, "duration", c.Duration, "`time` to measure")
 	flags.DurationVar(&c.Warmup, "warmup", c.Warmup, "`time` under load before the measurement")
 	flags.DurationVar(&c.SampleInterval, "sample", c.SampleInterval, "`time` between two samples")
-	flags.IntVar(&c.QoS, "qos", c.QoS, "quality of service; only 0 for now")
+	flags.IntVar(&c.QoS, "qos", c.QoS, "quality of service of publishers and subscribers, 0 to 2")
 }
 
 // override returns the scenario's configuration with the flags that were given on the command line.

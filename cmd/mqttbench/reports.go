@@ -59,7 +59,7 @@ func writeAgain(args []string, stdout io.Writer) error {
 	if err := os.MkdirAll(*out, 0o755); err != nil {
 		return err
 	}
-	if err := writeReports(*out, c, false); err != nil {
+	if err := writeReports(*out, c); err != nil {
 		return err
 	}
 	return report.WriteTable(stdout, c)
@@ -88,24 +88,21 @@ func readComparison(path string) (*compare.Comparison, error) {
 	return c, nil
 }
 
-// writeReports writes everything but the terminal's table; raw data only when asked to.
-func writeReports(dir string, c *compare.Comparison, raw bool) error {
-	var err error
-	if raw {
-		err = writeFile(dir, fileRaw, func(w io.Writer) error {
-			z := gzip.NewWriter(w)
-			return errors.Join(json.NewEncoder(z).Encode(c), z.Close())
-		})
-	}
-	err = errors.Join(err,
+// writeRaw writes what the reports can be made from again.
+func writeRaw(dir string, c *compare.Comparison) error {
+	return writeFile(dir, fileRaw, func(w io.Writer) error {
+		z := gzip.NewWriter(w)
+		return errors.Join(json.NewEncoder(z).Encode(c), z.Close())
+	})
+}
+
+// writeReports writes everything but the raw data, and as much of it as can be.
+func writeReports(dir string, c *compare.Comparison) error {
+	_, err := report.WritePictures(dir, c)
+	return errors.Join(err,
 		writeFile(dir, fileHTML, func(w io.Writer) error { return report.WriteHTML(w, c) }),
 		writeFile(dir, fileTable, func(w io.Writer) error { return report.WriteTable(w, c) }),
 		writeFile(dir, fileMarkdown, func(w io.Writer) error { return report.WriteMarkdown(w, c) }))
-	if err != nil {
-		return err
-	}
-	_, err = report.WritePictures(dir, c)
-	return err
 }
 
 // writeFile writes a whole file or none.
