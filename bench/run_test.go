@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -273,6 +274,16 @@ func TestRunWithAConnectionForEachMessage(t *testing.T) {
 	}
 }
 
+// warnings leaves out those of a test machine that is too busy for the generator.
+func warnings(r Result) (rest []string) {
+	for _, w := range r.Warnings {
+		if !strings.HasPrefix(w, "the generator was saturated") {
+			rest = append(rest, w)
+		}
+	}
+	return rest
+}
+
 func TestRunAtHigherQoS(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -301,10 +312,10 @@ func TestRunAtHigherQoS(t *testing.T) {
 			assert.Equal(t, r.Deliveries.Expected, r.Deliveries.Received)
 			assert.Zero(t, r.Deliveries.Lost+r.Deliveries.Duplicated+r.Deliveries.OutOfOrder+r.Deliveries.Unexpected)
 			if test.granted < test.qos {
-				require.Len(t, r.Warnings, 1)
-				assert.Contains(t, r.Warnings[0], "the broker granted QoS "+strconv.Itoa(test.granted))
+				require.Len(t, warnings(r), 1)
+				assert.Contains(t, warnings(r)[0], "the broker granted QoS "+strconv.Itoa(test.granted))
 			} else {
-				assert.Empty(t, r.Warnings)
+				assert.Empty(t, warnings(r))
 			}
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -327,7 +338,7 @@ func TestRunWarnsOfMissingAcknowledgements(t *testing.T) {
 		require.NoError(t, err)
 		assert.Zero(t, r.Deliveries.Lost)
 		assert.Equal(t, r.Deliveries.MessagesSent, r.Deliveries.Unacknowledged)
-		assert.Contains(t, r.Warnings[len(r.Warnings)-1], "were not acknowledged to their publisher")
+		assert.Contains(t, warnings(r)[0], "were not acknowledged to their publisher")
 	}
 }
 
@@ -348,7 +359,7 @@ func TestRunAtALowRateHasNothingToWarnOf(t *testing.T) {
 	c.RatePerSecond = 0.5
 	r, err := Run(t.Context(), c)
 	require.NoError(t, err)
-	assert.Empty(t, r.Warnings)
+	assert.Empty(t, warnings(r))
 }
 
 func TestRunRefusesASourceOfAnotherIPVersion(t *testing.T) {
@@ -373,7 +384,7 @@ func TestRunWithoutAPublisher(t *testing.T) {
 	assert.Positive(t, r.Connections.PerSecond)
 	assert.Positive(t, r.Connections.ResidentBytesBefore)
 	assert.Zero(t, r.Throughput.Deliveries)
-	assert.Empty(t, r.Warnings)
+	assert.Empty(t, warnings(r))
 	filters, sources := map[string]bool{}, map[string]int{}
 	for _, s := range b.subscribers {
 		filters[s.filter] = true
@@ -393,7 +404,7 @@ func TestRunWithNobody(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, r.Connections.Opened)
 	assert.Greater(t, len(r.Samples), 5, "the pictures are what such a run is for")
-	assert.Empty(t, r.Warnings)
+	assert.Empty(t, warnings(r))
 }
 
 func TestRunOpensConnectionsAtAPace(t *testing.T) {
