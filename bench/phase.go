@@ -79,6 +79,11 @@ func (l *load) drained() bool {
 		}
 		expected += p.flow.sent * uint64(l.fanouts[i])
 	}
+	for _, s := range l.subscribers {
+		if s.awaited > 0 || len(s.acks) > 0 {
+			return false
+		}
+	}
 	return l.meter.now.delivered == expected
 }
 

@@ -16,6 +16,7 @@ type subscriber struct {
 	skip int    // bytes still to come of a frame that is too large to be ours
 
 	acks     []byte // not written yet; always empty at QoS 0
+	awaited  int    // PUBREL packets that the broker owes
 	watching bool   // for room to write them
 
 	account account
@@ -97,6 +98,7 @@ func (s *subscriber) acknowledge(first byte, body []byte, m *meter) error {
 		if len(body) != 2 {
 			return fmt.Errorf("%w: PUBREL of %d bytes", errMalformed, len(body))
 		}
+		s.awaited--
 		s.acks = appendAck(s.acks, packetPubcomp, binary.BigEndian.Uint16(body))
 		return nil
 	}
@@ -105,6 +107,7 @@ func (s *subscriber) acknowledge(first byte, body []byte, m *meter) error {
 	}
 	answer := byte(packetPuback)
 	if first&0x04 != 0 {
+		s.awaited++
 		answer = packetPubrec
 	}
 	s.acks = appendAck(s.acks, answer, binary.BigEndian.Uint16(body[2+int(binary.BigEndian.Uint16(body)):]))
