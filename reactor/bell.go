@@ -25,7 +25,7 @@ type bell struct {
 }
 
 // ring wakes the loop up to drain its mailbox. Any goroutine may call it, after a push that found
-// the mailbox empty. It never blocks: a bell that is full has been rung already.
+// the mailbox empty and unattended. It never blocks: a bell that is full has been rung already.
 func (l *loop) ring() {
 	if bell := l.bell.Load(); bell != nil {
 		_ = (*bell).Write(func(fd uintptr) bool {

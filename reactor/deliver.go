@@ -7,11 +7,19 @@ import (
 )
 
 // flush hands this round's log to the other loops that have readers in it and delivers it to
-// the readers here. Replies go out in between: an acknowledgement after its message was handed
-// over, a SUBACK before what the subscription brings.
+// the readers here, together with what other loops have handed over. Replies go out in between: an
+// acknowledgement after its message was handed over, a SUBACK before what the subscription brings.
+//
+// What other loops have handed over is taken first and delivered first: who was acknowledged there
+// may have caused what is in the log, and who is acknowledged here may cause what they bring next.
 func (l *loop) flush() {
+	handed := l.takeMail()
 	if l.log.empty() {
 		l.payReplies()
+		if len(handed) > 0 {
+			l.writeReplies()
+			l.deliverAll(handed, nil)
+		}
 		return
 	}
 	log := l.log
@@ -25,13 +33,46 @@ func (l *loop) flush() {
 	l.payReplies()
 	l.writeReplies()
 	if log.loops[l.index] {
-		l.deliver(log)
+		l.deliverAll(handed, log)
+	} else {
+		l.deliverAll(handed, nil)
 	}
 	for i := 0; i < len(l.behind); i++ {
 		l.await(log, l.behind[i])
 	}
 	log.release()
 }
+
+// takeMail empties the mailbox. It returns the logs, and keeps the letters until they can be opened.
+func (l *loop) takeMail() []*roundLog {
+	logs, letters := l.mailbox.take()
+	l.deferred = append(l.deferred, letters...)
+	return logs
+}
+
+// deliverAll delivers the logs that were handed over and then this loop's own, nil when there is
+// none. The last of the former joins the own, copied, so that a reader of both gets one write.
+func (l *loop) deliverAll(handed []*roundLog, own *roundLog) {
+	for i, g := range handed {
+		if own != nil && i == len(handed)-1 && len(g.bytes)+len(own.bytes) <= joinedBytesMax {
+			l.joined.merge(g, l.index)
+			l.joined.merge(own, l.index)
+			own = nil
+			l.protect(func() { l.deliver(&l.joined) })
+			l.joined.reset()
+		} else {
+			l.protect(func() { l.deliver(g) })
+		}
+		l.mailbox.delivered(g)
+	}
+	if own != nil {
+		l.deliver(own)
+	}
+}
+
+// joinedBytesMax is the size of two logs up to which copying them is cheaper than a second write for
+// each reader. (chosen: what a log may hold)
+const joinedBytesMax = flushBytes
 
 // handOver gives the log to another loop, or notes that too much waits there already.
 func (l *loop) handOver(log *roundLog, to *loop) {
@@ -67,7 +108,7 @@ func (l *loop) await(log *roundLog, to *loop) {
 			l.droppedHandover.add(log.messagesFor(to.index))
 			return
 		}
-		l.deferred = append(l.deferred, l.drainLogs()...)
+		l.deliverAll(l.takeMail(), nil)
 	}
 }
 

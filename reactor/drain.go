@@ -2,31 +2,18 @@ package reactor
 
 import "golang.org/x/sys/unix"
 
-// drain delivers what other loops have handed over, opens the letters in the mailbox, in order,
-// and settles what they brought. What this loop has collected itself goes out first, so that
-// nobody gets a newer message before the replies and retained messages that precede it.
+// drain has the loop settle, with what other loops have handed over and the letters in the mailbox.
 func (l *loop) drain() {
 	defer func(scheduled bool) { l.scheduled = scheduled }(l.scheduled)
 	l.scheduled = true // drain settles by itself
 	l.protect(l.flush)
-	deferred := l.deferred
-	l.deferred = nil
-	l.openAll(deferred)
-	l.openAll(l.drainLogs())
 	l.protect(l.settle)
 }
 
-// drainLogs delivers the logs in the mailbox and returns the letters.
-func (l *loop) drainLogs() []letter {
-	logs, letters := l.mailbox.take()
-	for _, g := range logs {
-		l.protect(func() { l.deliver(g) })
-		l.mailbox.delivered(g)
-	}
-	return letters
-}
-
-func (l *loop) openAll(letters []letter) {
+// openDeferred opens the letters that were taken out of the mailbox.
+func (l *loop) openDeferred() {
+	letters := l.deferred
+	l.deferred = nil
 	for _, m := range letters {
 		l.protect(func() { l.open(m) })
 	}

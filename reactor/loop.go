@@ -47,10 +47,11 @@ type loop struct {
 	spans   []span
 	touched []*conn
 	gather  []byte
+	joined  roundLog // what was handed over and the loop's own, see deliverAll
 
 	behind    []*loop  // scratch of flush: loops that had no room for its log
 	gaveUp    []bool   // by loop index: it took nothing for awaitMax
-	deferred  []letter // letters that came in during await
+	deferred  []letter // letters taken out of the mailbox, not opened yet
 	replaying []*conn  // with retained messages still to send
 
 	replayDue   bool // a turn of replaying comes with the next settle
@@ -74,6 +75,7 @@ func newLoop(s *Server, index int) *loop {
 		gaveUp: make([]bool, s.config.Loops),
 	}
 	l.mailbox.loop = index
+	l.joined.merged = true
 	l.log = l.pool.get()
 	l.flushTask.loop = l
 	return l
@@ -85,7 +87,8 @@ type flushTask struct{ loop *loop }
 // Run settles the loop. It never schedules itself again: gnet would run the task before any
 // input, for ever.
 func (t *flushTask) Run(context.Context) error {
-	t.loop.protect(t.loop.settle)
+	t.loop.mailbox.attended.Store(false)
+	t.loop.drain()
 	t.loop.scheduled = false
 	return nil
 }
@@ -97,8 +100,10 @@ func (l *loop) schedule() {
 		return
 	}
 	l.scheduled = true
+	l.mailbox.attended.Store(true)
 	if err := l.engine.Execute(context.Background(), &l.flushTask); err != nil {
 		l.scheduled = false // the engine is shutting down
+		l.mailbox.attended.Store(false)
 	}
 }
 
@@ -106,6 +111,7 @@ func (l *loop) schedule() {
 // Client Identifiers and slots free, until nothing is left to do.
 func (l *loop) settle() {
 	for l.pending() {
+		l.openDeferred()
 		l.reap()
 		l.flush()
 		l.releaseBuried()
@@ -118,7 +124,7 @@ func (l *loop) settle() {
 
 // pending reports whether settle has something to do.
 func (l *loop) pending() bool {
-	return !l.log.empty() || len(l.owed) > 0 || l.replayDue || len(l.reaped) > 0 || len(l.buried) > 0 || len(l.waiting) > 0
+	return !l.log.empty() || len(l.deferred) > 0 || len(l.owed) > 0 || l.replayDue || len(l.reaped) > 0 || len(l.buried) > 0 || len(l.waiting) > 0
 }
 
 // receive handles what was read from c.

@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"mqttd/session"
 )
@@ -33,7 +34,8 @@ const mailboxBytesMax = 4 << 20
 // it, and so are letters; a letter is opened after the logs that came before it. Any goroutine
 // may push.
 type mailbox struct {
-	loop int // immutable; index of the loop it belongs to
+	loop     int         // immutable; index of the loop it belongs to
+	attended atomic.Bool // the loop takes what is in here before it sleeps, without being rung
 
 	mu      sync.Mutex
 	logs    []*roundLog // guarded by mu
@@ -42,12 +44,12 @@ type mailbox struct {
 	spare   *roundLog   // guarded by mu; empty, for merging
 }
 
-// push adds a letter and reports whether the box was empty: then the loop must be rung.
+// push adds a letter and reports whether the loop must be rung: the box was empty and is unattended.
 func (m *mailbox) push(l letter) (ring bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.letters = append(m.letters, l)
-	return len(m.letters) == 1 && len(m.logs) == 0
+	return len(m.letters) == 1 && len(m.logs) == 0 && !m.attended.Load()
 }
 
 // pushLog adds a log, and a reference to it, unless too much waits already. Logs that pile up are
@@ -72,7 +74,7 @@ func (m *mailbox) pushOrMerge(g *roundLog) (shared *roundLog, ring, ok bool) {
 		g.refs.Add(1)
 		m.logs = append(m.logs, g)
 		m.bytes += len(g.bytes)
-		return nil, len(m.letters) == 0, true
+		return nil, len(m.letters) == 0 && !m.attended.Load(), true
 	}
 	last := m.logs[len(m.logs)-1]
 	switch {

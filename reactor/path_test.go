@@ -156,6 +156,60 @@ func TestLogsOfOtherLoopsAreMerged(t *testing.T) {
 	assert.Zero(t, s.loops[2].mailbox.bytes)
 }
 
+// What another loop has handed over goes out with what this loop's own clients sent, in one write per
+// reader, and before it: the own may be an answer to it.
+func TestHandedOverAndOwnLogGoOutTogether(t *testing.T) {
+	s := stillServer(t, 2)
+	here, there := s.loops[0], s.loops[1]
+	_, out := join(t, here, "reader", "a", "b")
+	_, other := join(t, here, "other", "b")
+	far, _ := join(t, there, "far")
+	near, _ := join(t, here, "near")
+	out.keep, out.writes = true, 0
+	other.keep, other.writes = true, 0
+
+	there.receive(far, append(publish("a", "handed over"), publish("b", "handed over too")...))
+	there.settle()
+	here.receive(near, publish("b", "own"))
+	assert.Zero(t, out.writes, "nothing before the round ends")
+	here.drain()
+	assert.Equal(t, []int{1, 1}, []int{out.writes, other.writes})
+	handed := []string{"PUBLISH handed over", "PUBLISH handed over too", "PUBLISH own"}
+	assert.Equal(t, handed, types(t, out)[len(types(t, out))-3:])
+	assert.Equal(t, handed[1:], types(t, other)[len(types(t, other))-2:])
+	assert.Zero(t, here.mailbox.bytes)
+	assert.True(t, here.joined.empty())
+}
+
+// Two logs that are large together are not copied into one.
+func TestLargeLogsAreNotJoined(t *testing.T) {
+	s := stillServer(t, 2)
+	here, there := s.loops[0], s.loops[1]
+	_, out := join(t, here, "reader", "a")
+	far, _ := join(t, there, "far")
+	near, _ := join(t, here, "near")
+	out.writes = 0
+	there.receive(far, publishes("a", 100, 1000))
+	there.settle()
+	here.receive(near, publishes("a", 100, 1000))
+	here.drain()
+	assert.Equal(t, 2, out.writes)
+	assert.Zero(t, cap(here.joined.bytes), "nothing was copied")
+}
+
+// A loop whose round is going to end is not rung: it looks into its mailbox then.
+func TestAttendedMailboxNeedsNoBell(t *testing.T) {
+	s := stillServer(t, 1)
+	l := s.loops[0]
+	assert.True(t, l.mailbox.push(letter{kind: letterTick}))
+	l.drain()
+	l.schedule()
+	assert.False(t, l.mailbox.push(letter{kind: letterTick}))
+	require.NoError(t, l.flushTask.Run(t.Context()))
+	assert.Empty(t, l.mailbox.letters)
+	assert.True(t, l.mailbox.push(letter{kind: letterTick}))
+}
+
 // A log is used again only when its last reader is done with it.
 func TestLogPool(t *testing.T) {
 	p := logPool{loops: 2}

@@ -83,7 +83,7 @@ func (l *loop) replayTurn() {
 		return
 	}
 	defer l.continueReplay()
-	l.deferred = append(l.deferred, l.drainLogs()...)
+	l.deliverAll(l.takeMail(), nil)
 	l.replaySent = 0
 	turn, deadline := 0, time.Now().Add(replayTurnMax)
 	for ; turn < len(l.replaying); turn++ {

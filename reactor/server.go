@@ -182,7 +182,9 @@ func (s *Server) OnTraffic(gc gnet.Conn) gnet.Action {
 			l.receive(ctx, chunk)
 		}
 	case *bell:
-		ctx.loop.drain()
+		if !ctx.loop.scheduled { // or the round's end is near, and brings one write for all
+			ctx.loop.drain()
+		}
 	}
 	_, _ = gc.Discard(-1)
 	return gnet.None
