@@ -22,13 +22,16 @@ type Publish struct {
 //
 // It checks the structure only: lengths, and a Packet Identifier other than 0 [MQTT-2.3.1-1]. It does not look at
 // the characters of the topic. Callers check each distinct topic once with [CheckTopicName] before they act on it.
-func ParsePublish(f Frame, _ Version) (p Publish, err error) {
-	err = p.parse(f.Flags, f.Body)
+func ParsePublish(f Frame, version Version) (p Publish, err error) {
+	err = p.Parse(&f, version)
 	return p, err
 }
 
-// parse fills p, which is zero. It does so field by field for the reason given at Frame.set.
-func (p *Publish) parse(flags byte, rest []byte) error {
+// Parse is [ParsePublish] without its two copies of large structs, for who parses millions of them. p must be zero.
+//
+// It fills p field by field for the reason given at Frame.set.
+func (p *Publish) Parse(f *Frame, _ Version) error {
+	rest, flags := f.Body, f.Flags
 	if len(rest) < 2 {
 		return errPublishShort
 	}

@@ -7,8 +7,9 @@ import (
 	"mqttd/session"
 )
 
-// dispatch handles one packet. An error ends the connection.
-func (l *loop) dispatch(c *conn, f codec.Frame) error {
+// dispatch handles one packet. An error ends the connection. A PUBLISH frame is passed on uncopied: at
+// millions a second its 56 bytes count (BenchmarkPublish).
+func (l *loop) dispatch(c *conn, f *codec.Frame) error {
 	if !session.Legal(c.state, f.Type) {
 		return illegal(c.state, f.Type)
 	}
@@ -16,17 +17,17 @@ func (l *loop) dispatch(c *conn, f codec.Frame) error {
 	case codec.PUBLISH:
 		return l.onPublish(c, f)
 	case codec.CONNECT:
-		return l.onConnect(c, f)
+		return l.onConnect(c, *f)
 	case codec.SUBSCRIBE:
-		return l.onSubscribe(c, f)
+		return l.onSubscribe(c, *f)
 	case codec.UNSUBSCRIBE:
-		return l.onUnsubscribe(c, f)
+		return l.onUnsubscribe(c, *f)
 	case codec.PUBACK, codec.PUBREC, codec.PUBREL, codec.PUBCOMP:
-		return l.onAck(c, f)
+		return l.onAck(c, *f)
 	case codec.PINGREQ:
-		return l.onPingreq(c, f)
+		return l.onPingreq(c, *f)
 	case codec.DISCONNECT:
-		return l.onDisconnect(c, f)
+		return l.onDisconnect(c, *f)
 	default:
 		panic("reactor: no handler for " + f.Type.String())
 	}

@@ -156,7 +156,7 @@ func (l *loop) serve(c *conn) {
 	for c.state == session.AwaitConnect || c.state == session.Connected {
 		frame, ok, err := c.decoder.Next(l.server.packetBytesMax(c.state))
 		if err == nil && ok {
-			err = l.dispatch(c, frame)
+			err = l.dispatch(c, &frame)
 		}
 		if err != nil {
 			l.end(c, err)

@@ -243,6 +243,7 @@ func BenchmarkPublish(b *testing.B) {
 		topics, readers, messages int // per topic and round
 		payload                   int
 	}{
+		{"1 topic, 1 reader, 64 B", 1, 1, 1000, 64},
 		{"1 topic, 50 readers, 64 B", 1, 50, 100, 64},
 		{"1 topic, 1000 readers, 64 B", 1, 1000, 100, 64},
 		{"50 topics, 1 reader each, 64 B", 50, 1, 2, 64},

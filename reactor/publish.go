@@ -7,9 +7,9 @@ import (
 )
 
 // onPublish acknowledges a PUBLISH as its QoS demands and sends it on at QoS 0.
-func (l *loop) onPublish(c *conn, f codec.Frame) error {
-	p, err := codec.ParsePublish(f, c.session.Version)
-	if err != nil {
+func (l *loop) onPublish(c *conn, f *codec.Frame) error {
+	var p codec.Publish
+	if err := p.Parse(f, c.session.Version); err != nil {
 		return err
 	}
 	route, err := l.routes.Route(p.Topic) // checks the topic
@@ -46,7 +46,7 @@ func (l *loop) onPublish(c *conn, f codec.Frame) error {
 
 // isMinimal reports whether the Remaining Length takes no more bytes than it needs, so that the
 // packet may go out as it came in.
-func isMinimal(f codec.Frame) bool {
+func isMinimal(f *codec.Frame) bool {
 	header := len(f.Bytes) - len(f.Body)
 	return header == 2 || len(f.Body) >= 1<<(7*(header-2))
 }
