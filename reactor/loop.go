@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"syscall"
@@ -87,6 +88,9 @@ type flushTask struct{ loop *loop }
 // Run settles the loop. It never schedules itself again: gnet would run the task before any
 // input, for ever.
 func (t *flushTask) Run(context.Context) error {
+	if len(t.loop.server.loops) > 1 {
+		runtime.Gosched() // loops that are ready hand over first, and this one writes once to each reader
+	}
 	t.loop.mailbox.attended.Store(false)
 	t.loop.drain()
 	t.loop.scheduled = false
