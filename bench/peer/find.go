@@ -19,7 +19,7 @@ type Options struct {
 }
 
 // Find resolves names to peers, in their order. Known names are mqttd, mqttd:N (N loops),
-// mosquitto, mochi, nats-server and floor; any other must be NAME=COMMAND LINE, with {port} in it
+// mosquitto, mosquitto-nodelay, mochi, nats-server and floor; any other must be NAME=COMMAND LINE, with {port} in it
 // and quotes as in a shell. mochi and nats-server are built when Options.Cache does not hold them.
 //
 // What is not installed or cannot be built comes back in missing. An error is only for a name that

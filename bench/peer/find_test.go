@@ -28,7 +28,7 @@ func TestFindRejectsNames(t *testing.T) {
 		names []string
 		want  string
 	}{
-		{[]string{"mosquito"}, `peer: unknown broker "mosquito": known are mqttd, mqttd:N (N loops), mosquitto, mochi, nats-server, floor and NAME=COMMAND LINE with {port} in it`},
+		{[]string{"mosquito"}, `peer: unknown broker "mosquito": known are mqttd, mqttd:N (N loops), mosquitto, mosquitto-nodelay, mochi, nats-server, floor and NAME=COMMAND LINE with {port} in it`},
 		{[]string{""}, `peer: unknown broker ""`},
 		{[]string{"mqttd", "floor", "mqttd"}, `peer: "mqttd" is named twice`},
 		{[]string{"emqx", "x=a {port}"}, `peer: unknown broker "emqx"`},

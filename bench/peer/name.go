@@ -20,13 +20,14 @@ type request struct {
 var known = []request{
 	{"mqttd", func(ctx context.Context, f *finder) (Peer, error) { return f.mqttd(ctx, f.Loops) }},
 	{"mosquitto", func(ctx context.Context, f *finder) (Peer, error) { return f.mosquitto(ctx) }},
+	{"mosquitto-nodelay", func(ctx context.Context, f *finder) (Peer, error) { return f.mosquittoNoDelay(ctx) }},
 	{"mochi", func(ctx context.Context, f *finder) (Peer, error) { return f.mochi(ctx) }},
 	{"nats-server", func(ctx context.Context, f *finder) (Peer, error) { return f.nats(ctx) }},
 	{"floor", func(ctx context.Context, f *finder) (Peer, error) { return f.floor(ctx) }},
 }
 
 // usage names what parseName understands.
-const usage = "known are mqttd, mqttd:N (N loops), mosquitto, mochi, nats-server, floor and " +
+const usage = "known are mqttd, mqttd:N (N loops), mosquitto, mosquitto-nodelay, mochi, nats-server, floor and " +
 	"NAME=COMMAND LINE with {port} in it"
 
 func parseNames(names []string) ([]request, error) {

@@ -21,8 +21,8 @@ const compareHead = `Usage: mqttbench compare [flags]
 Starts brokers, plays scenarios against each in turn, round by round, and reports
 medians and ratios. Each run has a broker of its own.
 
-Peers: mqttd, mqttd:N (N loops), mosquitto, mochi, nats-server, floor (the physical
-limit), or any other as 'NAME=COMMAND LINE' with {port} in it.
+Peers: mqttd, mqttd:N (N loops), mosquitto, mosquitto-nodelay, mochi, nats-server,
+floor (the physical limit), or any other as 'NAME=COMMAND LINE' with {port} in it.
 `
 
 // sampleInterval is how often a comparison samples, for its pictures over time; chosen.
@@ -49,7 +49,7 @@ func (o *others) String() string     { return strings.Join(*o, " ") }
 func (o *others) Set(s string) error { *o = append(*o, s); return nil }
 
 func parseCompare(args []string, stdout io.Writer) (o compareOptions, err error) {
-	o.peers = list{"floor", "mqttd:1", "mqttd:2", "mosquitto", "mochi", "nats-server"}
+	o.peers = list{"floor", "mqttd:1", "mqttd:2", "mosquitto", "mosquitto-nodelay", "mochi", "nats-server"}
 	o.scenarios = list{bench.DefaultScenario}
 	var c bench.Config
 	flags := newFlags("mqttbench compare")
