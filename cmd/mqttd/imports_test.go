@@ -31,7 +31,7 @@ var floors = map[string]struct{ own, others []string }{
 	},
 	"cmd/mqttd": {
 		own:    []string{"reactor"},
-		others: []string{"github.com/mattn/go-isatty", "github.com/rs/zerolog", "github.com/rs/zerolog/diode"},
+		others: []string{"github.com/mattn/go-isatty", "github.com/rs/zerolog"},
 	},
 	"cmd/mqttbench": {own: []string{"bench"}, others: []string{"github.com/mattn/go-isatty"}},
 }

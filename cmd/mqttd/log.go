@@ -3,17 +3,16 @@ package main
 import (
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
-	"github.com/rs/zerolog/diode"
 )
 
 const (
-	logLinesMax  = 4096                   // lines that wait to be written; more are dropped and counted (chosen)
-	logPollEvery = 100 * time.Millisecond // how late a line may come
-	logCloseMax  = 500 * time.Millisecond // how long the end waits for lines that nobody reads (chosen)
+	logLinesMax = 4096                   // lines that wait to be written; more are dropped and counted (chosen)
+	logCloseMax = 500 * time.Millisecond // how long the end waits for lines that nobody reads (chosen)
 )
 
 // newLog returns a logger that never blocks: an event loop must not wait for a terminal or a
@@ -25,24 +24,66 @@ func newLog(o options, w *os.File) (log zerolog.Logger, flush func()) {
 	if o.logFormat == "console" || o.logFormat == "auto" && isatty.IsTerminal(w.Fd()) {
 		format = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !isatty.IsTerminal(w.Fd())}
 	}
-	writer := diode.NewWriter(format, logLinesMax, logPollEvery, func(missed int) {
-		lost := zerolog.New(format).With().Timestamp().Logger()
-		lost.Warn().Int("lines", missed).Msg("log lines were lost: they came faster than they could be written")
-	})
-	log = zerolog.New(unclosable{writer}).Level(o.logLevel).With().Timestamp().Logger()
-	return log, func() {
-		written := make(chan struct{})
-		go func() {
-			writer.Close()
-			close(written)
-		}()
+	lines := newLogLines(format)
+	return zerolog.New(lines).Level(o.logLevel).With().Timestamp().Logger(), lines.flush
+}
+
+// logLines carries lines to a writer that may block, and drops those for which there is no room.
+// zerolog's diode does the same, but polls ten times a second, which was most of what an idle broker
+// costs, or may leave a line lying until the next one comes.
+type logLines struct {
+	lines  chan []byte
+	missed atomic.Int64 // dropped and not reported yet
+	ending chan struct{}
+	ended  chan struct{}
+}
+
+func newLogLines(w io.Writer) *logLines {
+	l := &logLines{lines: make(chan []byte, logLinesMax), ending: make(chan struct{}), ended: make(chan struct{})}
+	go l.carry(w)
+	return l
+}
+
+// Write never blocks and never fails. Any goroutine may call it.
+func (l *logLines) Write(line []byte) (int, error) {
+	select {
+	case l.lines <- append([]byte(nil), line...):
+	default:
+		l.missed.Add(1)
+	}
+	return len(line), nil
+}
+
+// carry writes lines until flush, and then those that are left.
+func (l *logLines) carry(w io.Writer) {
+	defer close(l.ended)
+	for {
 		select {
-		case <-written:
-		case <-time.After(logCloseMax):
+		case line := <-l.lines:
+			l.deliver(w, line)
+			continue
+		case <-l.ending:
 		}
+		for len(l.lines) > 0 {
+			l.deliver(w, <-l.lines)
+		}
+		return
 	}
 }
 
-// unclosable keeps Close of the diode, which would close the file as well, out of reach of
-// the logger.
-type unclosable struct{ io.Writer }
+func (l *logLines) deliver(w io.Writer, line []byte) {
+	_, _ = w.Write(line) // there is nobody to tell
+	if missed := l.missed.Swap(0); missed > 0 {
+		lost := zerolog.New(w).With().Timestamp().Logger()
+		lost.Warn().Int64("lines", missed).Msg("log lines were lost: they came faster than they could be written")
+	}
+}
+
+// flush ends the log. It is called once; lines that come later are lost.
+func (l *logLines) flush() {
+	close(l.ending)
+	select {
+	case <-l.ended:
+	case <-time.After(logCloseMax):
+	}
+}
