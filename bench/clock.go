@@ -22,10 +22,9 @@ type clocks struct {
 	brokerPID int // 0: not measured
 }
 
-// read fills in the CPU times. loopCPU and loopWait are those of the calling thread.
+// read fills in the CPU times. loopCPU is that of the calling thread.
 func (c clocks) read(to *counters) error {
 	to.loopCPU, _ = cpuTime(unix.CLOCK_THREAD_CPUTIME_ID)
-	to.loopWait = waitTime(unix.Gettid())
 	to.processCPU, _ = cpuTime(unix.CLOCK_PROCESS_CPUTIME_ID)
 	if c.brokerPID == 0 {
 		return nil

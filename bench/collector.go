@@ -57,10 +57,12 @@ type collector struct {
 	lastObserved   observed
 	begin, end     reading // of the measurement
 	latency        *hdrhistogram.Histogram
-	residentBefore uint64 // bytes, before the first client
-	resident       uint64 // bytes, at the end of the measurement
-	residentMax    uint64 // bytes, of the measurement's samples
-	switches       uint64 // of the broker's threads, within the measurement
+	residentBefore uint64        // bytes, before the first client
+	resident       uint64        // bytes, at the end of the measurement
+	residentMax    uint64        // bytes, of the measurement's samples
+	switches       uint64        // of the broker's threads, within the measurement
+	waitBegin      time.Duration // of the load's thread, at the ends of the measurement
+	waitEnd        time.Duration
 	samples        []Sample
 }
 
@@ -107,12 +109,14 @@ func (c *collector) run() {
 
 func (c *collector) collect(r reading) {
 	o := c.observe()
+	wait := max(c.waitEnd, waitTime(r.tid)) // it is 0 when the thread has ended
 	switch r.phase {
 	case warmup:
 		c.begin, c.end = r, r
+		c.waitBegin, c.waitEnd = wait, wait
 		c.resident = o.resident
 	case measurement:
-		c.end = r
+		c.end, c.waitEnd = r, wait
 		c.resident, c.residentMax = o.resident, max(c.residentMax, o.resident)
 		c.switches += o.switches
 		c.latency.Merge(r.latency)

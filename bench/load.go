@@ -34,6 +34,7 @@ type load struct {
 	buffer      []byte
 
 	phase       phase
+	tid         int   // of the thread that run has
 	startNs     int64 // of the first connect
 	phaseEndNs  int64
 	sampleNs    int64 // when the next reading is due
@@ -55,6 +56,7 @@ type load struct {
 func (l *load) run(ctx context.Context) error {
 	runtime.LockOSThread()                             // for good: the thread ends with its goroutine,
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // for a broker started from it would inherit this. Without it wait returns 50 µs late
+	l.tid = unix.Gettid()
 	defer l.poller.wakeAfter(ctx)()
 
 	if err := l.open(ctx); err != nil {

@@ -23,12 +23,12 @@ type counters struct {
 	bytes      uint64 // read by subscribers
 
 	brokerCPU, loopCPU, processCPU time.Duration // see clocks
-	loopWait                       time.Duration // ready to run, without a processor
 }
 
 // reading is what the load hands to the collector; it keeps nothing of it.
 type reading struct {
 	phase   phase // that just went on, or ended
+	tid     int   // the load's thread
 	elapsed time.Duration
 	counters
 	missing int64 // messages that a subscriber did not get, though it got a later one

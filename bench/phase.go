@@ -161,6 +161,7 @@ func (l *load) hand(now int64) error {
 	}
 	r := reading{
 		phase:    l.phase,
+		tid:      l.tid,
 		elapsed:  time.Duration(now - l.startNs),
 		counters: l.meter.now,
 		missing:  l.meter.missing,

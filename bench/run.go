@@ -92,7 +92,7 @@ func (r *Result) fill(l *load, c *collector) {
 	r.Generator = newUsage(os.Getpid(), "mqttbench", c.end.processCPU-c.begin.processCPU, r.Throughput)
 	if r.Throughput.Seconds > 0 {
 		r.Generator.ThreadPercent = 100 * seconds(c.end.loopCPU-c.begin.loopCPU) / r.Throughput.Seconds
-		r.Generator.ThreadWaitPercent = 100 * seconds(c.end.loopWait-c.begin.loopWait) / r.Throughput.Seconds
+		r.Generator.ThreadWaitPercent = 100 * seconds(c.waitEnd-c.waitBegin) / r.Throughput.Seconds
 	}
 	if self, err := newProcess(os.Getpid()); err == nil {
 		r.Generator.ResidentBytes = self.residentBytes()
