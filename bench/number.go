@@ -7,26 +7,40 @@ import (
 	"strings"
 )
 
-// thousands writes 1234567 as 1,234,567.
-func thousands[T uint64 | int64 | int](n T) string {
-	s := strconv.FormatInt(int64(n), 10)
-	start := 3
-	if n < 0 {
-		start = 4
+// Thousands writes 1234567 as 1,234,567.
+func Thousands[T uint64 | int64 | int](n T) string { return Separate(fmt.Sprint(n)) }
+
+// Separate puts a comma between the thousands of a decimal number.
+func Separate(number string) string {
+	whole, fraction, found := strings.Cut(number, ".")
+	sign := ""
+	if strings.HasPrefix(whole, "-") {
+		sign, whole = "-", whole[1:]
 	}
-	for i := len(s) - 3; i >= start-2; i -= 3 {
-		s = s[:i] + "," + s[i:]
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
 	}
-	return s
+	if found {
+		whole += "." + fraction
+	}
+	return sign + whole
+}
+
+// Plural writes a number of things: 1 round, 1,000 rounds.
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return Thousands(n) + " " + noun + "s"
 }
 
 // whole rounds and writes with thousands separated.
-func whole(x float64) string { return thousands(int64(math.Round(x))) }
+func whole(x float64) string { return Thousands(int64(math.Round(x))) }
 
 // milliseconds writes nanoseconds as milliseconds, to the microsecond.
 func milliseconds(ns int64) string {
 	us := (ns + 500) / 1000
-	return fmt.Sprintf("%s.%03d", thousands(us/1000), us%1000)
+	return fmt.Sprintf("%s.%03d", Thousands(us/1000), us%1000)
 }
 
 // mebibytes writes bytes as MiB, to a tenth.
@@ -34,8 +48,5 @@ func mebibytes(bytes uint64) string { return fmt.Sprintf("%.1f", float64(bytes)/
 
 // decimal writes up to four digits after the point, and thousands separated before it.
 func decimal(x float64) string {
-	text := strconv.FormatFloat(x, 'f', 4, 64)
-	before, after, _ := strings.Cut(text, ".")
-	n, _ := strconv.ParseInt(before, 10, 64)
-	return strings.TrimSuffix(thousands(n)+"."+strings.TrimRight(after, "0"), ".")
+	return Separate(strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(x, 'f', 4, 64), "0"), "."))
 }

@@ -46,7 +46,7 @@ func (s Sample) Text() string {
 	}
 	return fmt.Sprintf("%11s msg/s  %13s deliveries/s  lost %s  p99 %s ms",
 		whole(float64(s.MessagesSent)/s.Seconds), whole(float64(s.Deliveries)/s.Seconds),
-		thousands(max(s.Missing, 0)), milliseconds(s.LatencyP99Ns))
+		Thousands(max(s.Missing, 0)), milliseconds(s.LatencyP99Ns))
 }
 
 // Bar draws how much of the whole is done, 0 to 1.

@@ -73,11 +73,11 @@ func (c Config) clients() string {
 		if filter == "" {
 			filter = c.Topic
 		}
-		return fmt.Sprintf("%s of %s, connected %d at a time; nothing is published.", plural(c.Subscribers, "subscriber"), filter, c.Connects)
+		return fmt.Sprintf("%s of %s, connected %d at a time; nothing is published.", Plural(c.Subscribers, "subscriber"), filter, c.Connects)
 	case c.Subscribers == 0:
-		return fmt.Sprintf("%s, no subscriber, on %s.", plural(c.Publishers, "publisher"), c.topics())
+		return fmt.Sprintf("%s, no subscriber, on %s.", Plural(c.Publishers, "publisher"), c.topics())
 	}
-	s := fmt.Sprintf("%s and %s on %s.", plural(c.Publishers, "publisher"), plural(c.Subscribers, "subscriber"), c.topics())
+	s := fmt.Sprintf("%s and %s on %s.", Plural(c.Publishers, "publisher"), Plural(c.Subscribers, "subscriber"), c.topics())
 	if c.Filter != "" {
 		s += fmt.Sprintf(" Each subscribes to %s.", c.Filter)
 	}
@@ -87,9 +87,9 @@ func (c Config) clients() string {
 func (c Config) topics() string {
 	switch own := strings.Contains(c.Topic, publisherPattern); {
 	case c.Topics > 1 && own:
-		return fmt.Sprintf("%s for each publisher, %s", plural(c.Topics, "topic"), c.Topic)
+		return fmt.Sprintf("%s for each publisher, %s", Plural(c.Topics, "topic"), c.Topic)
 	case c.Topics > 1:
-		return fmt.Sprintf("%s, %s", plural(c.Topics, "topic"), c.Topic)
+		return fmt.Sprintf("%s, %s", Plural(c.Topics, "topic"), c.Topic)
 	case own:
 		return fmt.Sprintf("one topic for each publisher, %s", c.Topic)
 	}
@@ -97,7 +97,7 @@ func (c Config) topics() string {
 }
 
 func (c Config) messages() string {
-	s := fmt.Sprintf("Payload %s, QoS %d.", plural(c.PayloadBytes, "byte"), c.QoS)
+	s := fmt.Sprintf("Payload %s, QoS %d.", Plural(c.PayloadBytes, "byte"), c.QoS)
 	if c.ConnectPerMessage {
 		s += " Publishers connect anew for each message."
 	}
@@ -108,14 +108,7 @@ func (c Config) pace() string {
 	if c.Open() {
 		return fmt.Sprintf("Open loop: %s messages/s over all publishers, whatever the broker does; no window.", decimal(c.RatePerSecond))
 	}
-	return fmt.Sprintf("Closed loop: a window of %s outstanding over all publishers.", plural(c.Window, "message"))
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return thousands(n) + " " + noun + "s"
+	return fmt.Sprintf("Closed loop: a window of %s outstanding over all publishers.", Plural(c.Window, "message"))
 }
 
 func (r Result) connections(t *table) {
@@ -124,7 +117,7 @@ func (r Result) connections(t *table) {
 		return
 	}
 	t.section("Connections, opened before the load")
-	t.row("opened", thousands(c.Opened), "")
+	t.row("opened", Thousands(c.Opened), "")
 	t.row("rate", whole(c.PerSecond), "/s")
 	t.row("p50", milliseconds(c.Latency.P50Ns), "ms, from connect to the last acknowledgement")
 	t.row("p99", milliseconds(c.Latency.P99Ns), "ms")
@@ -162,21 +155,21 @@ func (r Result) latency(t *table) {
 func (r Result) deliveries(t *table) {
 	d := r.Deliveries
 	t.section("Deliveries, warm-up included")
-	t.row("messages sent", thousands(d.MessagesSent), "")
+	t.row("messages sent", Thousands(d.MessagesSent), "")
 	if d.MessagesUnsent > 0 {
-		t.row("messages not sent in time", thousands(d.MessagesUnsent), "")
+		t.row("messages not sent in time", Thousands(d.MessagesUnsent), "")
 	}
-	t.row("expected", thousands(d.Expected), "")
-	t.row("received", thousands(d.Received), "")
+	t.row("expected", Thousands(d.Expected), "")
+	t.row("received", Thousands(d.Received), "")
 	if d.Unacknowledged > 0 {
-		t.row("messages not acknowledged", thousands(d.Unacknowledged), "")
+		t.row("messages not acknowledged", Thousands(d.Unacknowledged), "")
 	}
-	t.row("lost", thousands(d.Lost), share(d.Lost, d.Expected))
-	t.row("duplicated", thousands(d.Duplicated), share(d.Duplicated, d.Expected))
-	t.row("out of order", thousands(d.OutOfOrder), share(d.OutOfOrder, d.Expected))
+	t.row("lost", Thousands(d.Lost), share(d.Lost, d.Expected))
+	t.row("duplicated", Thousands(d.Duplicated), share(d.Duplicated, d.Expected))
+	t.row("out of order", Thousands(d.OutOfOrder), share(d.OutOfOrder, d.Expected))
 	if w := d.Worst; w != nil {
 		t.row("worst: subscriber", fmt.Sprint(w.Subscriber), fmt.Sprintf("%s lost, %s duplicated, %s out of order",
-			thousands(w.Lost), thousands(w.Duplicated), thousands(w.OutOfOrder)))
+			Thousands(w.Lost), Thousands(w.Duplicated), Thousands(w.OutOfOrder)))
 	}
 }
 
@@ -199,7 +192,7 @@ func (r Result) broker(t *table) {
 	}
 	t.section(fmt.Sprintf("Broker: %s, process %d", r.Broker.Name, r.Broker.PID))
 	t.usage(*r.Broker)
-	t.row("context switches", thousands(r.Broker.ContextSwitches), "")
+	t.row("context switches", Thousands(r.Broker.ContextSwitches), "")
 	t.row("resident memory", mebibytes(r.Broker.ResidentBytes), "MiB, at most "+mebibytes(r.Broker.ResidentBytesMax))
 }
 

@@ -249,19 +249,19 @@ func (r *Result) judge() {
 		warn("the rate was not reached: %s of %s messages/s", decimal(r.Throughput.MessagesPerSecond), decimal(r.Config.RatePerSecond))
 	}
 	if n := r.Deliveries.Unacknowledged; n > 0 {
-		warn("%s messages were not acknowledged to their publisher when the run ended", thousands(n))
+		warn("%s messages were not acknowledged to their publisher when the run ended", Thousands(n))
 	}
 	if n := r.Deliveries.WindowTimeouts; n > 0 {
-		warn("a publisher's window moved on %s times after 1 s without a delivery", thousands(n))
+		warn("a publisher's window moved on %s times after 1 s without a delivery", Thousands(n))
 	}
 	if n := r.Deliveries.NotArrived; n > 0 {
 		why := fmt.Sprintf("nothing had arrived for %v", stallAfter)
 		if r.Deliveries.DrainCut {
 			why = fmt.Sprintf("others still arrived after a drain of %v,", drainMax)
 		}
-		warn("%s of the lost deliveries may still be on their way: %s when the run ended", thousands(n), why)
+		warn("%s of the lost deliveries may still be on their way: %s when the run ended", Thousands(n), why)
 	}
 	if n := r.Deliveries.Unexpected; n > 0 {
-		warn("subscribers received %s PUBLISH packets that this run did not send them", thousands(n))
+		warn("subscribers received %s PUBLISH packets that this run did not send them", Thousands(n))
 	}
 }

@@ -39,12 +39,12 @@ func (a accounts) faults() string {
 	var texts []string
 	say := func(n uint64, what string) {
 		if n > 0 {
-			texts = append(texts, count(n)+" "+what)
+			texts = append(texts, bench.Thousands(n)+" "+what)
 		}
 	}
 	say(a.Lost, "lost")
 	say(a.Duplicated, "duplicated")
 	say(a.OutOfOrder, "out of order")
 	say(a.Unexpected, "unexpected")
-	return strings.Join(texts, ", ") + "; " + count(a.Expected) + " expected, in all runs"
+	return strings.Join(texts, ", ") + "; " + bench.Thousands(a.Expected) + " expected, in all runs"
 }

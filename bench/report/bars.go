@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 
+	"mqttd/bench"
 	"mqttd/bench/compare"
 )
 
@@ -105,7 +106,7 @@ func newBar(e entry, f compare.Figure, linear, log scale) bar {
 	row.Value = figure(f, v)
 	row.HasBar = v > 0
 	row.Whisker = len(e.cell.Runs) > 1 && most > 0
-	row.Range = fmt.Sprintf("%s to %s in %s", figure(f, least), figure(f, most), plural(len(e.cell.Runs), "run"))
+	row.Range = fmt.Sprintf("%s to %s in %s", figure(f, least), figure(f, most), bench.Plural(len(e.cell.Runs), "run"))
 	row.Style = template.CSS(fmt.Sprintf("--a:%.2f%%;--b:%.2f%%;--c0:%.2f%%;--la:%.2f%%;--lb:%.2f%%;--lc:%.2f%%",
 		100*linear.place(least), 100*linear.place(v), 100*linear.place(most),
 		100*log.place(least), 100*log.place(v), 100*log.place(most)))

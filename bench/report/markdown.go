@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"mqttd/bench"
 	"mqttd/bench/compare"
 )
 
@@ -63,7 +64,7 @@ func markdownCell(e entry, all []entry, first compare.Figure, winner bool) strin
 
 // markdownReasons says below the table what its cells have no room for.
 func markdownReasons(b *strings.Builder, c *compare.Comparison) {
-	fmt.Fprintf(b, "\nMedians of %s; CPU s: of the broker, per million deliveries; × mosquitto: times mosquitto's; bold: the best broker.\n", plural(c.Rounds, "round"))
+	fmt.Fprintf(b, "\nMedians of %s; CPU s: of the broker, per million deliveries; × mosquitto: times mosquitto's; bold: the best broker.\n", bench.Plural(c.Rounds, "round"))
 	var lines []string
 	for i := range c.Scenarios {
 		s := &c.Scenarios[i]

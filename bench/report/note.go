@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"mqttd/bench"
 	"mqttd/bench/compare"
 )
 
@@ -24,7 +25,7 @@ func notes(all []entry) []note {
 			continue
 		}
 		if text := failures(e.cell); text != "" {
-			found = append(found, note{e, fmt.Sprintf("%s; the figures are of the other %s", text, plural(len(e.cell.Runs), "run")), nil})
+			found = append(found, note{e, fmt.Sprintf("%s; the figures are of the other %s", text, bench.Plural(len(e.cell.Runs), "run")), nil})
 		}
 		if sum, _ := e.accounts(); sum.faulty() {
 			found = append(found, note{e, sum.faults(), []string{compare.Lost.Key}})

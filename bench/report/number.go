@@ -1,12 +1,11 @@
 package report
 
 import (
-	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
+	"mqttd/bench"
 	"mqttd/bench/compare"
 )
 
@@ -20,16 +19,13 @@ func number(v float64) string {
 	}
 	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'e', significantDigits-1, 64), 64)
 	decimals := significantDigits - 1 - int(math.Floor(math.Log10(math.Abs(rounded))))
-	return separated(strconv.FormatFloat(rounded, 'f', max(decimals, 0), 64))
+	return bench.Separate(strconv.FormatFloat(rounded, 'f', max(decimals, 0), 64))
 }
-
-// count writes every digit of a number of things.
-func count[T int | int64 | uint64](n T) string { return separated(fmt.Sprint(n)) }
 
 // figure writes a value of a figure: a count of messages in full, everything else as number does.
 func figure(f compare.Figure, v float64) string {
 	if f.Key == compare.Lost.Key && v == math.Trunc(v) {
-		return count(int64(v))
+		return bench.Thousands(int64(v))
 	}
 	return number(v)
 }
@@ -74,26 +70,3 @@ func span(d time.Duration) string {
 
 // trimmed has at most three significant digits.
 func trimmed(v float64) string { return strconv.FormatFloat(v, 'g', significantDigits, 64) }
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return count(n) + " " + noun + "s"
-}
-
-// separated puts a comma between the thousands of a decimal number.
-func separated(s string) string {
-	whole, fraction, _ := strings.Cut(s, ".")
-	sign := ""
-	if strings.HasPrefix(whole, "-") {
-		sign, whole = "-", whole[1:]
-	}
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
-	}
-	if fraction != "" {
-		whole += "." + fraction
-	}
-	return sign + whole
-}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"mqttd/bench"
 	"mqttd/bench/compare"
 )
 
@@ -144,5 +145,5 @@ func dates(c *compare.Comparison) string {
 
 func machine(c *compare.Comparison) string {
 	m := c.Machine
-	return fmt.Sprintf("%s of %s, %s, %s GiB of memory", plural(m.CPUs, "core"), m.CPUModel, m.Arch, number(float64(m.MemoryBytes)/(1<<30)))
+	return fmt.Sprintf("%s of %s, %s, %s GiB of memory", bench.Plural(m.CPUs, "core"), m.CPUModel, m.Arch, number(float64(m.MemoryBytes)/(1<<30)))
 }

@@ -4,6 +4,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"mqttd/bench"
 	"mqttd/bench/compare"
 )
 
@@ -26,7 +27,7 @@ func barPicture(c *compare.Comparison, s *compare.Scenario) *picture {
 		return nil
 	}
 	on, title := linear, s.Name+": "+titled(f)
-	below := "median of " + plural(c.Rounds, "round") + ", whisker from least to most; " + sense(f)
+	below := "median of " + bench.Plural(c.Rounds, "round") + ", whisker from least to most; " + sense(f)
 	if chart.StartsLog {
 		on, below = log, below+"; logarithmic scale"
 	}

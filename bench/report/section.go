@@ -119,9 +119,9 @@ func (p *pageScenario) accounts(all []entry) {
 			continue
 		}
 		row := accountsRow{
-			Class: peerClass(e.index), Peer: e.peer.Name, Expected: count(a.Expected), Received: count(a.Received),
-			Lost: count(a.Lost), Share: share(a.Lost, a.Expected), Duplicated: count(a.Duplicated),
-			OutOfOrder: count(a.OutOfOrder), Unexpected: count(a.Unexpected), Unsent: count(a.MessagesUnsent),
+			Class: peerClass(e.index), Peer: e.peer.Name, Expected: bench.Thousands(a.Expected), Received: bench.Thousands(a.Received),
+			Lost: bench.Thousands(a.Lost), Share: share(a.Lost, a.Expected), Duplicated: bench.Thousands(a.Duplicated),
+			OutOfOrder: bench.Thousands(a.OutOfOrder), Unexpected: bench.Thousands(a.Unexpected), Unsent: bench.Thousands(a.MessagesUnsent),
 		}
 		if a.faulty() || a.MessagesUnsent > 0 {
 			row.Bad, p.Faultless = "bad", false

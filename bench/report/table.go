@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"mqttd/bench"
 	"mqttd/bench/compare"
 )
 
@@ -53,8 +54,8 @@ func (t *textTable) head() {
 	c := t.comparison
 	m := c.Machine
 	t.line(plain(fmt.Sprintf("mqttbench %s, %s, %s, %s, %s", c.Version, c.StartedAt.UTC().Format("2006-01-02 15:04 MST"),
-		m.Kernel, plural(m.CPUs, "CPU"), m.CPUModel)))
-	s := "medians of " + plural(c.Rounds, "round")
+		m.Kernel, bench.Plural(m.CPUs, "CPU"), m.CPUModel)))
+	s := "medians of " + bench.Plural(c.Rounds, "round")
 	if c.Interrupted {
 		s += "; INTERRUPTED before all rounds were played"
 	}
