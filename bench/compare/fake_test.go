@@ -65,14 +65,19 @@ func (b *fakeBroker) client(c net.Conn) {
 		case 1:
 			_, _ = c.Write([]byte{0x20, 2, 0, 0})
 		case 8:
-			_, _ = c.Write([]byte{0x90, 3, packet[2], packet[3], 0})
-			b.mu.Lock()
-			b.subscribers = append(b.subscribers, c)
-			b.mu.Unlock()
+			b.subscribe(c, packet)
 		case 3:
 			b.publish(packet)
 		}
 	}
+}
+
+// subscribe acknowledges what has taken effect: a message published after the SUBACK is for c too.
+func (b *fakeBroker) subscribe(c net.Conn, packet []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, _ = c.Write([]byte{0x90, 3, packet[2], packet[3], 0})
+	b.subscribers = append(b.subscribers, c)
 }
 
 func (b *fakeBroker) publish(packet []byte) {
