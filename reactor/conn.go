@@ -35,7 +35,11 @@ type conn struct {
 	connected bool           // CONNACK 0x00 went out at some time
 	discard   bool           // DISCONNECT came: the Will is not published [MQTT-3.14.4-3]
 	reason    error          // why the connection ends, for the log
-	dropped   uint64         // messages for this reader that were dropped
+
+	backlog   backlog // what waits for the reader
+	delivered uint64  // messages
+	losses    *Losses // nil: none
+	since     uint32  // tick of CONNACK 0x00
 }
 
 func (c *conn) live() bool { return c.gc != nil }

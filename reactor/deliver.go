@@ -80,7 +80,7 @@ func (l *loop) handOver(log *roundLog, to *loop) {
 	case to.offer(log):
 		l.gaveUp[to.index] = false
 	case l.gaveUp[to.index]:
-		l.droppedHandover.add(log.messagesFor(to.index))
+		l.loseHandover(log, to)
 	default:
 		l.behind = append(l.behind, to)
 	}
@@ -105,11 +105,18 @@ func (l *loop) await(log *roundLog, to *loop) {
 		}
 		if time.Now().After(deadline) {
 			l.gaveUp[to.index] = true
-			l.droppedHandover.add(log.messagesFor(to.index))
+			l.loseHandover(log, to)
 			return
 		}
 		l.deliverAll(l.takeMail(), nil)
 	}
+}
+
+// loseHandover counts a log that another loop's readers do not get.
+func (l *loop) loseHandover(log *roundLog, to *loop) {
+	messages := log.messagesFor(to.index)
+	l.matched.add(messages)
+	l.dropped[ReasonHandover].add(messages)
 }
 
 // span is a part of the log that a reader gets.
@@ -222,11 +229,11 @@ func (l *loop) sendSpans(c *conn, log []byte) {
 func (l *loop) send(c *conn, packets []byte, messages uint64) {
 	buffered := c.gc.OutboundBuffered()
 	if buffered > 0 && buffered+len(packets) > l.server.config.ClientBufferBytes {
-		c.dropped += messages
-		l.droppedSlow.add(messages)
+		l.lose(c, ReasonSlow, messages)
 		return
 	}
-	l.deliveries.add(messages)
+	c.delivered += messages
+	l.delivered.add(messages)
 	l.write(c, packets)
 }
 

@@ -57,8 +57,8 @@ func (n *lines) disconnected(s *Server, c *conn) {
 	if c.session != nil {
 		event = event.Str("client_id", cut(c.session.ClientID))
 	}
-	if c.dropped > 0 {
-		event = event.Uint64("dropped", c.dropped)
+	if c.losses != nil {
+		event = event.Uint64("dropped", c.losses.Total())
 	}
 	event.Str("reason", c.reason.Error()).Msg("client disconnected")
 }

@@ -60,6 +60,7 @@ type loop struct {
 	replaySent  int  // bytes in this turn
 	replayPause time.Duration
 
+	losers  []*conn          // those with losses, until they are buried
 	reaped  []*conn          // closed, to be buried
 	buried  []*conn          // buried, to be released after the flush
 	waiting []session.Handle // those who waited for a connection that is released now

@@ -146,7 +146,7 @@ func TestWaitingLogsAreSmall(t *testing.T) {
 	assert.Equal(t, rounds*len(publish("a", "x")), box.bytes)
 	s.loops[1].drain()
 	assert.Zero(t, box.bytes)
-	assert.EqualValues(t, rounds, s.Stats().Deliveries)
+	assert.EqualValues(t, rounds, s.Stats().Delivered)
 	assert.LessOrEqual(t, out.writes, 2)
 }
 
@@ -187,12 +187,12 @@ func TestStuckLoopIsWaitedForOnce(t *testing.T) {
 		s.loops[0].settle()
 	}
 	assert.EqualValues(t, 1, s.Stats().HandoverWaits)
-	assert.EqualValues(t, 100, s.Stats().DroppedHandover)
+	assert.EqualValues(t, 100, s.Stats().Dropped[ReasonHandover])
 	s.loops[1].mailbox.bytes = 0
 	s.loops[0].receive(publisher, publish("a", "x"))
 	s.loops[0].settle()
 	s.loops[1].drain()
-	assert.EqualValues(t, 1, s.Stats().Deliveries)
+	assert.EqualValues(t, 1, s.Stats().Delivered)
 	assert.False(t, s.loops[0].gaveUp[1])
 }
 
@@ -353,10 +353,10 @@ func TestMailboxCountsWhatItHolds(t *testing.T) {
 	s.loops[1].mailbox.bytes += mailboxBytesMax - 200_001
 	l.receive(publisher, publishes("large", 1, 900_000))
 	l.settle()
-	assert.Zero(t, s.Stats().HandoverWaits+s.Stats().DroppedHandover)
+	assert.Zero(t, s.Stats().HandoverWaits+s.Stats().Dropped[ReasonHandover])
 	s.loops[1].mailbox.bytes -= mailboxBytesMax - 200_001
 	s.loops[1].drain()
-	assert.EqualValues(t, 50+50+1, s.Stats().Deliveries)
+	assert.EqualValues(t, 50+50+1, s.Stats().Delivered)
 	assert.Zero(t, s.loops[1].mailbox.bytes)
 }
 

@@ -97,10 +97,10 @@ func TestPublishAllocatesNothing(t *testing.T) {
 		there.drain()
 	}
 	round()
-	deliveries := s.Stats().Deliveries
+	deliveries := s.Stats().Delivered
 	allocations := testing.AllocsPerRun(100, round)
 	assert.LessOrEqual(t, allocations, 2.0, "per round and loop, not per message")
-	assert.EqualValues(t, 20*(200+200), (s.Stats().Deliveries-deliveries)/101)
+	assert.EqualValues(t, 20*(200+200), (s.Stats().Delivered-deliveries)/101)
 }
 
 // One write per reader and round, whatever the number of messages and topics.

@@ -125,7 +125,7 @@ func (l *loop) sendPages(c *conn, deadline time.Time) {
 			return
 		}
 		l.replaySent += len(p.bytes)
-		l.deliveries.add(p.count)
+		l.delivered.add(p.count)
 		l.write(c, p.bytes)
 	}
 }

@@ -45,7 +45,7 @@ func TestRetainedMessagesBeyondTheBufferArrive(t *testing.T) {
 		}
 		assert.Len(t, seen, messages)
 	}
-	assert.Zero(t, s.Stats().DroppedSlow)
+	assert.Zero(t, s.Stats().Dropped[ReasonSlow])
 }
 
 // One packet that asks for everything a thousand times gets everything once.

@@ -49,9 +49,9 @@ func TestPublishReachesSubscribersOnEveryLoop(t *testing.T) {
 		}
 	}
 	st := s.Stats()
-	assert.EqualValues(t, publishers*messages*subscribers, st.Deliveries)
+	assert.EqualValues(t, publishers*messages*subscribers, st.Delivered)
 	assert.EqualValues(t, publishers*messages, st.PublishReceived[0])
-	assert.Zero(t, st.DroppedSlow+st.DroppedHandover)
+	assert.Zero(t, st.Dropped.Total())
 }
 
 func TestNoGoroutinePerClient(t *testing.T) {
@@ -185,7 +185,7 @@ func TestSlowReaderLosesAndIsCounted(t *testing.T) {
 				require.Equal(t, fmt.Sprintf("data %04d", n), healthy.expectPublish()[:9])
 			}
 			st := s.Stats()
-			require.Positive(t, st.DroppedSlow)
+			require.Positive(t, st.Dropped[ReasonSlow])
 			buffered, _ := s.ask(context.Background(), letterPending)
 			assert.LessOrEqual(t, buffered, limit+flushBytes+2*len(payload)+2*sendBufferBytes, "the kernel doubles its part")
 
@@ -207,8 +207,8 @@ func TestSlowReaderLosesAndIsCounted(t *testing.T) {
 				last = n
 				received++
 			}
-			assert.EqualValues(t, messages, uint64(received)+s.Stats().DroppedSlow)
-			assert.EqualValues(t, messages+received, s.Stats().Deliveries)
+			assert.EqualValues(t, messages, uint64(received)+s.Stats().Dropped[ReasonSlow])
+			assert.EqualValues(t, messages+received, s.Stats().Delivered)
 		})
 	}
 }

@@ -24,15 +24,23 @@ type Stats struct {
 	RepliesOverflow   uint64 // connections closed: replies not read
 
 	PublishReceived  [3]uint64 // by QoS
-	Deliveries       uint64    // QoS 0 messages handed to sockets
-	DroppedSlow      uint64    // QoS 0 messages for a reader whose buffer was full
-	DroppedHandover  uint64    // QoS 0 messages for readers of a loop that did not keep up
 	HandoverWaits    uint64    // hand-overs that had to wait for the other loop
 	RetainedRefused  uint64    // messages delivered but not retained: store full
 	FiltersRefused   uint64    // SUBSCRIBE filters answered with 0x80
 	RouteCacheResets uint64
 
 	BytesReceived, BytesSent uint64
+
+	// The loss ledger: Matched = Delivered + Dropped.Total() + WaitingMessages, once the loops rest.
+	Matched, Delivered uint64
+	Dropped            Losses
+	WaitingMessages    int
+	WaitingBytes       int // of them, of replies, and of what keeps the books
+	Congested          int // connections for which something waits
+
+	SlowCuts   uint64 // connections closed by -slow-policy disconnect
+	StallCuts  uint64 // connections closed: they took nothing for the stall timeout
+	MemoryCuts uint64 // connections closed: the buffers of all clients were full, and theirs the largest
 }
 
 // counter has one writer, its loop; anyone may load it.
@@ -47,7 +55,10 @@ type counters struct {
 	connectTimeouts, keepAliveTimeouts, protocolErrors, takeovers    counter
 	panics, repliesOverflow                                          counter
 	publishReceived                                                  [3]counter
-	deliveries, droppedSlow, droppedHandover, handoverWaits          counter
+	matched, delivered, handoverWaits                                counter
+	dropped                                                          [Reasons]counter
+	waitingMessages, waitingBytes, congested                         counter
+	slowCuts, stallCuts, memoryCuts                                  counter
 	retainedRefused, filtersRefused, routeCacheResets                counter
 	bytesReceived, bytesSent                                         counter
 }
@@ -82,9 +93,17 @@ func (c *counters) addTo(st *Stats) {
 	for qos := range c.publishReceived {
 		st.PublishReceived[qos] += c.publishReceived[qos].load()
 	}
-	st.Deliveries += c.deliveries.load()
-	st.DroppedSlow += c.droppedSlow.load()
-	st.DroppedHandover += c.droppedHandover.load()
+	st.Matched += c.matched.load()
+	st.Delivered += c.delivered.load()
+	for reason := range c.dropped {
+		st.Dropped[reason] += c.dropped[reason].load()
+	}
+	st.WaitingMessages += int(c.waitingMessages.load())
+	st.WaitingBytes += int(c.waitingBytes.load())
+	st.Congested += int(c.congested.load())
+	st.SlowCuts += c.slowCuts.load()
+	st.StallCuts += c.stallCuts.load()
+	st.MemoryCuts += c.memoryCuts.load()
 	st.HandoverWaits += c.handoverWaits.load()
 	st.RetainedRefused += c.retainedRefused.load()
 	st.FiltersRefused += c.filtersRefused.load()

@@ -111,6 +111,6 @@ func failed(log zerolog.Logger, c reactor.Config, err error) int {
 func summary(log zerolog.Logger, st reactor.Stats, unsent int) {
 	log.Info().Uint64("connects", st.Connects).
 		Uint64("publishes", st.PublishReceived[0]+st.PublishReceived[1]+st.PublishReceived[2]).
-		Uint64("deliveries", st.Deliveries).Uint64("dropped", st.DroppedSlow+st.DroppedHandover).
+		Uint64("deliveries", st.Delivered).Uint64("dropped", st.Dropped.Total()).
 		Int("unsent_bytes", unsent).Msg("stopped")
 }
