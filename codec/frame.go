@@ -130,6 +130,30 @@ func readHeader(b []byte, maxBytes int, v Version) (head, size int, fault *Error
 	return 0, 0, nil
 }
 
+// PacketSize returns the size in bytes of the packet that b begins with, fixed header included. b must begin with
+// one that was decoded or encoded here: nothing is checked.
+func PacketSize(b []byte) int {
+	length := 0
+	for i, c := range b[1:] {
+		length |= int(c&0x7F) << (7 * i)
+		if c < 0x80 {
+			return 2 + i + length
+		}
+	}
+	panic("codec: not a packet")
+}
+
+// PublishTopic returns the Topic Name of a whole PUBLISH packet that was decoded or encoded here: nothing is checked.
+// It borrows packet.
+func PublishTopic(packet []byte) []byte {
+	at := 1
+	for packet[at] >= 0x80 {
+		at++
+	}
+	n := int(packet[at+1])<<8 | int(packet[at+2])
+	return packet[at+3 : at+3+n]
+}
+
 // shortHeader is readHeader for what is most frequent, a faultless header of two or three bytes, and is small enough
 // to be inlined; it saves half of the time of Decoder.Next. A size of 0 says nothing.
 func shortHeader(b []byte) (head, size int) {

@@ -97,3 +97,14 @@ func TestRemainingLengthInMoreBytesThanItNeeds(t *testing.T) {
 		assert.Equal(t, packet, f.Bytes)
 	}
 }
+
+func TestPacketSizeAndTopicOfWholePackets(t *testing.T) {
+	for _, payload := range []int{0, 1, 100, 127 - 5, 128 - 5, 16_383 - 5, 16_384 - 5, 2_097_152 - 5, 2_097_160} {
+		packet := AppendPublish(nil, &Publish{Topic: []byte("a/b"), Payload: make([]byte, payload)})
+		followed := append(packet[:len(packet):len(packet)], AppendPingreq(nil)...)
+		assert.Equal(t, len(packet), PacketSize(followed), "payload of %d bytes", payload)
+		assert.Equal(t, "a/b", string(PublishTopic(followed)))
+	}
+	assert.Equal(t, 2, PacketSize(AppendPingresp(nil)))
+	assert.Panics(t, func() { PacketSize([]byte{0x30, 0x80}) }, "a broken precondition is our own bug")
+}

@@ -2,11 +2,20 @@ package codec
 
 import "bytes"
 
-// Limits of this package on Topic Names and Topic Filters; the protocol's own is 65,535 bytes [MQTT-4.7.3-3].
+// TopicLimits are limits on Topic Names and Topic Filters. The protocol's own is 65,535 bytes [MQTT-4.7.3-3].
+type TopicLimits struct {
+	Bytes  int
+	Levels int // bounds the depth of a walk through the subscriptions
+}
+
+// Default limits. (chosen: far above what people use)
 const (
-	MaxTopicBytes  = 4096 // chosen: far above what people use
-	MaxTopicLevels = 128  // chosen: bounds the depth of a walk through the subscriptions
+	MaxTopicBytes  = 4096
+	MaxTopicLevels = 128
 )
+
+// DefaultTopicLimits is what CheckTopicName and CheckTopicFilter go by.
+var DefaultTopicLimits = TopicLimits{MaxTopicBytes, MaxTopicLevels}
 
 var (
 	errTopicEmpty    = topicFault("MQTT-4.7.3-1", "topic name is empty")
@@ -32,18 +41,27 @@ func filterFault(rule, text string) *Error {
 // CheckTopicName checks that b is a Topic Name: at least one byte [MQTT-4.7.3-1], at most MaxTopicBytes and
 // MaxTopicLevels, no wildcard [MQTT-3.3.2-2], a UTF-8 encoded string of MQTT. The error is an [*Error], of the kind
 // ErrMalformed for what CheckUTF8 refuses and ErrInvalidTopic for all else.
-func CheckTopicName(b []byte) error { return asError(checkTopicName(b)) }
+func CheckTopicName(b []byte) error { return DefaultTopicLimits.CheckName(b) }
+
+// CheckName is CheckTopicName with other limits.
+func (l TopicLimits) CheckName(b []byte) error {
+	fault := checkTopicName(b)
+	switch {
+	case fault != nil:
+	case len(b) > l.Bytes:
+		fault = errTopicLong
+	case l.tooDeep(b):
+		fault = errTopicDeep
+	}
+	return asError(fault)
+}
 
 func checkTopicName(b []byte) *Error {
 	switch {
 	case len(b) == 0:
 		return errTopicEmpty
-	case len(b) > MaxTopicBytes:
-		return errTopicLong
 	case bytes.IndexByte(b, '+') >= 0 || bytes.IndexByte(b, '#') >= 0:
 		return errTopicWildcard
-	case hasTooManyLevels(b):
-		return errTopicDeep
 	default:
 		return checkUTF8(b)
 	}
@@ -53,16 +71,22 @@ func checkTopicName(b []byte) *Error {
 // MaxTopicLevels, wildcards only where they belong [MQTT-4.7.1-2] [MQTT-4.7.1-3], a UTF-8 encoded string of MQTT.
 // The error is an [*Error], of the kind ErrMalformed for what CheckUTF8 refuses, so that the connection must close,
 // and ErrInvalidFilter for all else, so that the server may choose to refuse this filter alone.
-func CheckTopicFilter(b []byte) error { return asError(checkTopicFilter(b)) }
+func CheckTopicFilter(b []byte) error { return DefaultTopicLimits.CheckFilter(b) }
+
+// CheckFilter is CheckTopicFilter with other limits.
+func (l TopicLimits) CheckFilter(b []byte) error {
+	switch {
+	case len(b) > l.Bytes:
+		return errFilterLong
+	case l.tooDeep(b):
+		return errFilterDeep
+	}
+	return asError(checkTopicFilter(b))
+}
 
 func checkTopicFilter(b []byte) *Error {
-	switch {
-	case len(b) == 0:
+	if len(b) == 0 {
 		return errFilterEmpty
-	case len(b) > MaxTopicBytes:
-		return errFilterLong
-	case hasTooManyLevels(b):
-		return errFilterDeep
 	}
 	if fault := checkUTF8(b); fault != nil {
 		return fault
@@ -86,7 +110,7 @@ func startsLevel(filter []byte, i int) bool { return i == 0 || filter[i-1] == '/
 
 func endsLevel(filter []byte, i int) bool { return i == len(filter)-1 || filter[i+1] == '/' }
 
-func hasTooManyLevels(b []byte) bool { return bytes.Count(b, []byte{'/'}) >= MaxTopicLevels }
+func (l TopicLimits) tooDeep(b []byte) bool { return bytes.Count(b, []byte{'/'}) >= l.Levels }
 
 // HasWildcard reports whether a valid Topic Filter matches more than the one Topic Name it spells.
 func HasWildcard[T ~string | ~[]byte](filter T) bool {

@@ -3,12 +3,14 @@ package reactor
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"mqttd/codec"
+	"mqttd/router"
 )
 
 // Config says how a Server behaves. Start from DefaultConfig: the zero value is not valid.
@@ -27,12 +29,43 @@ type Config struct {
 	// its fixed header, PacketBytesMin to PacketBytesMax. A larger one closes the connection
 	// as soon as its fixed header announces it.
 	MaxPacketBytes int
-	// ClientBufferBytes bounds what waits for one slow reader, at least ClientBufferBytesMin.
-	// Beyond it QoS 0 messages for that reader are dropped and counted.
-	ClientBufferBytes int
 	// ConnectTimeout is how long a connection may take to send its CONNECT, 1 s to 1 h,
 	// kept to within 2 s.
 	ConnectTimeout time.Duration
+	// ConnectBytesMax is the largest CONNECT accepted, PacketBytesMin to 1 MiB, and how much input is
+	// held for a connection that waits for the end of another.
+	ConnectBytesMax int
+	// ClientIDBytesMax is the longest Client Identifier, 23 [MQTT-3.1.3-5] to 65,535 bytes; a longer one
+	// is refused with 0x02.
+	ClientIDBytesMax int
+	// WillBytesMax is the largest payload of a Will, 0 to 64 KiB; a larger one closes the connection.
+	WillBytesMax int
+
+	// ClientBufferBytes bounds what waits for one slow reader, at least ClientBufferBytesMin. Beyond it
+	// SlowPolicy decides.
+	ClientBufferBytes int
+	// TotalBufferBytes bounds what waits for all readers together, at least ClientBufferBytesMin; 0: a
+	// quarter of the memory, at most 1 GiB. At the limit the connection for which most waits is closed.
+	TotalBufferBytes int
+	// SlowPolicy says which messages a reader loses that is behind.
+	SlowPolicy SlowPolicy
+	// StallTimeout is how long a reader for which something waits may take nothing, 1 s to 1 h, until
+	// its connection is closed, kept to within 2 s.
+	StallTimeout time.Duration
+
+	// Topics bounds Topic Names and Topic Filters. A PUBLISH beyond it closes the connection, a filter is
+	// answered with 0x80.
+	Topics codec.TopicLimits
+	// FiltersMax is how many filters a client may have, SubscribeFiltersMax how many of a SUBSCRIBE are
+	// looked at, at least 1 each. Those beyond are answered with 0x80.
+	FiltersMax, SubscribeFiltersMax int
+	// RetainedMessagesMax and RetainedBytesMax bound the retained messages, 0: none. Those beyond are
+	// delivered but not retained.
+	RetainedMessagesMax, RetainedBytesMax int
+
+	// LogLinesPerSecond bounds the log lines of each kind whose number clients decide, at least 1. Those
+	// beyond are collapsed to a count.
+	LogLinesPerSecond int
 	// Authenticate, when set, decides on every CONNECT that is otherwise acceptable; nil
 	// accepts all. It runs on an event loop and must not block; p is borrowed for the call.
 	Authenticate func(p *codec.Connect) codec.ConnackCode
@@ -46,16 +79,12 @@ const (
 	PacketBytesMin       = 128
 	PacketBytesMax       = 268_435_460 // the protocol's: four length bytes of seven bits, and a header of five
 	ClientBufferBytesMin = 1 << 10
-	ConnectTimeoutMin    = time.Second
-	ConnectTimeoutMax    = time.Hour
+	TimeoutMin           = time.Second
+	TimeoutMax           = time.Hour
 )
 
-// Fixed limits; what happens at each is said where it is used. (chosen)
+// Fixed settings of sockets. (chosen)
 const (
-	connectBytesMax     = 64 << 10 // first packet, and input held for a parked connection
-	clientIDBytesMax    = 256
-	filtersPerSubscribe = 1000
-
 	// A peer that lost its power is found out after two minutes, whatever its Keep Alive.
 	tcpKeepAliveIdle     = time.Minute
 	tcpKeepAliveInterval = 12 * time.Second
@@ -67,13 +96,23 @@ const (
 // DefaultConfig returns the defaults: port 1883 on all addresses, a loop per CPU.
 func DefaultConfig() Config {
 	return Config{
-		Port:              1883,
-		Loops:             runtime.NumCPU(),
-		MaxClients:        10_000,
-		MaxPacketBytes:    1 << 20,
-		ClientBufferBytes: 1 << 20,
-		ConnectTimeout:    10 * time.Second,
-		Log:               zerolog.Nop(),
+		Port:                1883,
+		Loops:               runtime.NumCPU(),
+		MaxClients:          10_000,
+		MaxPacketBytes:      1 << 20,
+		ConnectTimeout:      10 * time.Second,
+		ConnectBytesMax:     64 << 10,
+		ClientIDBytesMax:    256,
+		WillBytesMax:        64 << 10,
+		ClientBufferBytes:   1 << 20,
+		StallTimeout:        10 * time.Second,
+		Topics:              codec.DefaultTopicLimits,
+		FiltersMax:          10_000,
+		SubscribeFiltersMax: 1000,
+		RetainedMessagesMax: router.RetainedMessagesMax,
+		RetainedBytesMax:    router.RetainedBytesMax,
+		LogLinesPerSecond:   100,
+		Log:                 zerolog.Nop(),
 	}
 }
 
@@ -90,14 +129,35 @@ func (c *Config) Validate() error {
 	check(c.MaxClients >= 1 && c.MaxClients <= clientsMax, "max-clients %d: want 1 to %d", c.MaxClients, clientsMax)
 	check(c.MaxPacketBytes >= PacketBytesMin && c.MaxPacketBytes <= PacketBytesMax,
 		"max-packet-size %d: want %d to %d bytes", c.MaxPacketBytes, PacketBytesMin, PacketBytesMax)
-	check(c.ClientBufferBytes >= ClientBufferBytesMin && c.ClientBufferBytes <= clientBufferBytesMax,
-		"client-buffer %d: want %d to %d bytes", c.ClientBufferBytes, ClientBufferBytesMin, clientBufferBytesMax)
-	check(c.ConnectTimeout >= ConnectTimeoutMin && c.ConnectTimeout <= ConnectTimeoutMax,
-		"connect-timeout %v: want %v to %v", c.ConnectTimeout, ConnectTimeoutMin, ConnectTimeoutMax)
+	between := func(flag string, n, least, most int, unit string) {
+		check(n >= least && n <= most, "%s %d: want %d to %d%s", flag, n, least, most, unit)
+	}
+	lasts := func(flag string, d time.Duration) {
+		check(d >= TimeoutMin && d <= TimeoutMax, "%s %v: want %v to %v", flag, d, TimeoutMin, TimeoutMax)
+	}
+	lasts("connect-timeout", c.ConnectTimeout)
+	between("max-connect-size", c.ConnectBytesMax, PacketBytesMin, 1<<20, " bytes")
+	between("max-client-id", c.ClientIDBytesMax, 23, stringBytesMax, " bytes")
+	between("max-will-size", c.WillBytesMax, 0, 64<<10, " bytes")
+	between("client-buffer", c.ClientBufferBytes, ClientBufferBytesMin, bufferBytesMax, " bytes")
+	check(c.TotalBufferBytes == 0 || c.TotalBufferBytes >= ClientBufferBytesMin,
+		"total-buffer %d: want %d bytes at least", c.TotalBufferBytes, ClientBufferBytesMin)
+	check(c.SlowPolicy < slowPolicies, "slow-policy %v: want one that is known", c.SlowPolicy)
+	lasts("stall-timeout", c.StallTimeout)
+	between("max-topic-length", c.Topics.Bytes, 1, stringBytesMax, " bytes")
+	between("max-topic-levels", c.Topics.Levels, 1, topicLevelsMax, "")
+	between("max-filters", c.FiltersMax, 1, filtersMax, "")
+	between("max-subscribe-filters", c.SubscribeFiltersMax, 1, filtersMax, "")
+	between("max-retained", c.RetainedMessagesMax, 0, math.MaxInt32, "")
+	check(c.RetainedBytesMax >= 0, "max-retained-bytes %d: want 0 at least", c.RetainedBytesMax)
+	between("log-rate", c.LogLinesPerSecond, 1, math.MaxInt32, "")
 	return errors.Join(faults...)
 }
 
 const (
-	clientsMax           = 1 << 24
-	clientBufferBytesMax = 1 << 30
+	clientsMax     = 1 << 24
+	bufferBytesMax = 1 << 30
+	stringBytesMax = 65_535 // the protocol's [MQTT-1.5.3]
+	topicLevelsMax = 4096   // chosen: a walk through the subscriptions may take as many steps
+	filtersMax     = 1 << 24
 )

@@ -28,6 +28,9 @@ type conn struct {
 	// one, 0: none. Zero outside deliver.
 	firstSpan, lastSpan int32
 
+	pace       pace        // when it is written to
+	congestion *congestion // nil unless blocked
+
 	owed      bool           // replies for it stand in loop.owed
 	awaiting  bool           // a takeover: the connection before this one is not gone yet
 	undead    bool           // closed and reaped, but awaiting: not buried yet
@@ -39,6 +42,7 @@ type conn struct {
 	backlog   backlog // what waits for the reader
 	delivered uint64  // messages
 	losses    *Losses // nil: none
+	loser     int32   // index in loop.losers plus one; 0: not there
 	since     uint32  // tick of CONNACK 0x00
 }
 

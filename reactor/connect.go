@@ -19,9 +19,13 @@ func (l *loop) onConnect(c *conn, f codec.Frame) error {
 	if err != nil {
 		return err
 	}
-	clientID, err := clientIDOf(&p)
+	clientID, err := l.server.clientIDOf(&p)
 	if err != nil {
 		return l.refuse(codec.IdentifierRejected, err)
+	}
+	if err := l.server.checkWill(&p); err != nil {
+		l.willsRefused.add(1)
+		return refused{err}
 	}
 	if authenticate := l.server.config.Authenticate; authenticate != nil {
 		if code := authenticate(&p); code != codec.Accepted {
@@ -48,9 +52,9 @@ func (l *loop) onConnect(c *conn, f codec.Frame) error {
 // one is replaced if the client asks for a Clean Session [MQTT-3.1.3-6] [MQTT-3.1.3-7], and
 // refused otherwise [MQTT-3.1.3-8]; in MQTT 3.1 it is never allowed. That version's bound of 23
 // characters is not enforced: its clients exceed it, and every broker lets them.
-func clientIDOf(p *codec.Connect) (string, error) {
+func (s *Server) clientIDOf(p *codec.Connect) (string, error) {
 	switch {
-	case len(p.ClientID) > clientIDBytesMax:
+	case len(p.ClientID) > s.config.ClientIDBytesMax:
 		return "", errClientIDLong
 	case len(p.ClientID) > 0:
 		return string(p.ClientID), nil
@@ -61,6 +65,17 @@ func clientIDOf(p *codec.Connect) (string, error) {
 	default:
 		return session.AssignedClientID(), nil
 	}
+}
+
+// checkWill returns why a Will is beyond a limit, nil if it is not. There is no code for it in CONNACK.
+func (s *Server) checkWill(p *codec.Connect) error {
+	if len(p.Will.Payload) > s.config.WillBytesMax {
+		return errWillLarge
+	}
+	if p.HasWill {
+		return s.config.Topics.CheckName(p.Will.Topic)
+	}
+	return nil
 }
 
 // refuse answers CONNECT with a code and ends the connection for the reason given
@@ -91,7 +106,8 @@ func connectPatience(timeout time.Duration) uint32 {
 
 var (
 	errFull            = errors.New("server full")
-	errClientIDLong    = fmt.Errorf("client identifier longer than %d bytes", clientIDBytesMax)
+	errClientIDLong    = errors.New("client identifier longer than allowed")
+	errWillLarge       = errors.New("will payload larger than allowed")
 	errClientIDEmpty   = errors.New("empty client identifier without clean session [MQTT-3.1.3-8]")
 	errClientIDEmpty31 = errors.New("empty client identifier in MQTT 3.1")
 )

@@ -3,6 +3,7 @@ package reactor
 import (
 	"time"
 
+	"mqttd/router"
 	"mqttd/session"
 )
 
@@ -45,7 +46,8 @@ func (l *loop) flush() {
 
 // takeMail empties the mailbox. It returns the logs, and keeps the letters until they can be opened.
 func (l *loop) takeMail() []*roundLog {
-	logs, letters := l.mailbox.take()
+	logs, letters, lost := l.mailbox.take()
+	l.countLost(lost)
 	l.deferred = append(l.deferred, letters...)
 	return logs
 }
@@ -80,7 +82,7 @@ func (l *loop) handOver(log *roundLog, to *loop) {
 	case to.offer(log):
 		l.gaveUp[to.index] = false
 	case l.gaveUp[to.index]:
-		l.loseHandover(log, to)
+		to.mailbox.lose(log)
 	default:
 		l.behind = append(l.behind, to)
 	}
@@ -105,18 +107,11 @@ func (l *loop) await(log *roundLog, to *loop) {
 		}
 		if time.Now().After(deadline) {
 			l.gaveUp[to.index] = true
-			l.loseHandover(log, to)
+			to.mailbox.lose(log)
 			return
 		}
 		l.deliverAll(l.takeMail(), nil)
 	}
-}
-
-// loseHandover counts a log that another loop's readers do not get.
-func (l *loop) loseHandover(log *roundLog, to *loop) {
-	messages := log.messagesFor(to.index)
-	l.matched.add(messages)
-	l.dropped[ReasonHandover].add(messages)
 }
 
 // span is a part of the log that a reader gets.
@@ -133,11 +128,14 @@ const spansMax = 64 << 10
 // deliver writes the log to this loop's readers: one write per reader, whatever the number of
 // messages. Readers may close while it goes on; nothing else changes meanwhile.
 func (l *loop) deliver(log *roundLog) {
+	defer l.shares.forget()
 	if len(log.runs) == 1 {
 		r := &log.runs[0]
-		for _, t := range r.route.Targets(l.index) {
+		for _, t := range l.match(r) {
 			if c := l.reader(t.ID); c != nil {
 				l.send(c, log.bytes[r.from:r.to], r.messages)
+			} else {
+				l.tally.gone += r.messages
 			}
 		}
 		return
@@ -152,6 +150,13 @@ func (l *loop) deliver(log *roundLog) {
 			l.forgetSpans()
 		}
 	}
+}
+
+// match returns a run's deliveries on this loop, and counts its messages as matched.
+func (l *loop) match(r *run) []router.Target {
+	targets := r.route.Targets(l.index)
+	l.tally.matched += r.messages * uint64(len(targets))
+	return targets
 }
 
 // forgetSpans resets the scratch space of deliver, after a panic too.
@@ -177,9 +182,10 @@ func (l *loop) reader(id uint64) *conn {
 // collect notes the run for each of its readers, merging it with the span before when they touch,
 // and lists the readers in touched.
 func (l *loop) collect(r *run) {
-	for _, t := range r.route.Targets(l.index) {
+	for _, t := range l.match(r) {
 		c := l.reader(t.ID)
 		if c == nil {
+			l.tally.gone += r.messages
 			continue
 		}
 		if c.lastSpan != 0 {
@@ -201,15 +207,20 @@ func (l *loop) collect(r *run) {
 	}
 }
 
-// sendSpans sends c its spans in one write.
+// sendSpans sends c its spans, in one write unless it has to wait.
 func (l *loop) sendSpans(c *conn, log []byte) {
 	first := l.spans[c.firstSpan-1]
-	if !c.live() {
-		return
-	}
 	if first.next == 0 {
 		l.send(c, log[first.from:first.to], first.messages)
 		return
+	}
+	if c.pace != flowing || l.turn.over || !c.live() {
+		for s := &first; ; s = &l.spans[s.next-1] {
+			l.send(c, log[s.from:s.to], s.messages)
+			if s.next == 0 {
+				return
+			}
+		}
 	}
 	l.gather = l.gather[:0]
 	messages := uint64(0)
@@ -220,32 +231,36 @@ func (l *loop) sendSpans(c *conn, log []byte) {
 			break
 		}
 	}
-	l.send(c, l.gather, messages)
+	l.turn.spent(writeWork(len(l.gather)), turnMax)
+	l.pushMessages(c, l.gather, messages)
 }
 
-// send writes whole QoS 0 messages to a reader, unless that would make more wait for it than
-// its limit: then all of them are dropped for this reader, and counted. A reader for which
-// nothing waits always gets them, so that one message larger than the limit can arrive.
+// send writes whole QoS 0 messages to a reader, or has them wait: until the next turn when this one is
+// over, until the socket takes more when the reader is behind.
 func (l *loop) send(c *conn, packets []byte, messages uint64) {
-	buffered := c.gc.OutboundBuffered()
-	if buffered > 0 && buffered+len(packets) > l.server.config.ClientBufferBytes {
-		l.lose(c, ReasonSlow, messages)
-		return
+	switch {
+	case c.pace != flowing || !c.live():
+		l.wait(c, packets, messages, &l.shares)
+	case l.turn.spent(writeWork(len(packets)), turnMax) && l.fits(c, len(packets)):
+		c.pace = postponed
+		l.postponed = append(l.postponed, c)
+		l.add(&c.backlog, item{packets: l.shares.packets(packets), messages: messages})
+		l.again()
+	default:
+		l.pushMessages(c, packets, messages)
 	}
-	c.delivered += messages
-	l.delivered.add(messages)
-	l.write(c, packets)
 }
 
-// write is where all bytes of the broker leave it. c must be live: then the descriptor is its own.
-// gnet copies what the socket does not take, and closes the connection when it has failed.
-func (l *loop) write(c *conn, p []byte) {
-	defer l.rescue(c)
-	l.bytesSent.add(uint64(len(p)))
-	if c.gc.OutboundBuffered() == 0 {
-		if p = p[sendNow(c.gc.Fd(), p):]; len(p) == 0 {
-			return
-		}
+// pushMessages writes messages to a reader for which nothing waits. What its socket does not take has to
+// wait. packets may lie in scratch space.
+func (l *loop) pushMessages(c *conn, packets []byte, messages uint64) {
+	n := l.push(c, packets)
+	switch {
+	case n == len(packets):
+		l.deliveredTo(c, messages)
+	case c.live():
+		l.block(c, packets, n, messages)
+	default:
+		l.lose(c, ReasonCutOff, messages)
 	}
-	_, _ = c.gc.Write(p) // a failure has closed c already
 }

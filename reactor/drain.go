@@ -6,6 +6,8 @@ import "golang.org/x/sys/unix"
 func (l *loop) drain() {
 	defer func(scheduled bool) { l.scheduled = scheduled }(l.scheduled)
 	l.scheduled = true // drain settles by itself
+	l.beginTurn()
+	l.protect(l.writePostponed)
 	l.protect(l.flush)
 	l.protect(l.settle)
 }
@@ -31,8 +33,10 @@ func (l *loop) open(m letter) {
 	case letterTick:
 		l.tickWaits.Store(false)
 		l.advance()
-	case letterReplay:
-		l.replayArmed, l.replayDue = false, true
+	case letterLook:
+		l.lookAtCongested()
+	case letterRelieve:
+		l.cutLargest()
 	case letterKick:
 		l.kick(m.handle, m.waiter)
 	case letterReleased:
@@ -40,6 +44,7 @@ func (l *loop) open(m letter) {
 	case letterQuiesce:
 		defer func() { m.answer <- 0 }()
 		l.quiesced = true
+		l.endReplays()
 		l.settle()
 	case letterPending:
 		m.answer <- l.bytesPending()
@@ -50,7 +55,7 @@ func (l *loop) open(m letter) {
 // closing a socket with unread input would throw them away.
 func (l *loop) bytesPending() (n int) {
 	l.wheel.each(func(c *conn) {
-		n += c.gc.OutboundBuffered()
+		n += c.bytesWaiting() + c.gc.OutboundBuffered()
 		if unacknowledged, err := unix.IoctlGetInt(c.gc.Fd(), unix.SIOCOUTQ); err == nil {
 			n += unacknowledged
 		}

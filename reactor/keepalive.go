@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"errors"
+	"slices"
 
 	"mqttd/session"
 )
@@ -13,18 +14,29 @@ func (l *loop) advance() {
 	if l.quiesced {
 		return // nobody is listened to
 	}
-	l.wheel.advance(func(c *conn) {
-		if c.state == session.Connected {
-			l.keepAliveTimeouts.add(1)
-			l.close(c, errKeepAlive)
-			return
-		}
-		l.connectTimeouts.add(1)
-		l.close(c, errConnectTimeout)
-	})
+	l.wheel.advance(func(c *conn) { l.expired = append(l.expired, c) })
+	l.cutStalled()
 	if resets := l.routes.Resets(); resets > l.routeCacheResets.load() {
 		l.routeCacheResets.add(resets - l.routeCacheResets.load())
 	}
+}
+
+// closeExpired closes the connections that have been silent for too long, as many as the turn allows.
+func (l *loop) closeExpired() {
+	done := 0
+	for ; done < len(l.expired) && (done < turnLeast || !l.turn.spent(closeWork, turnMax)); done++ {
+		c := l.expired[done]
+		switch {
+		case !c.live():
+		case c.state == session.Connected:
+			l.keepAliveTimeouts.add(1)
+			l.close(c, errKeepAlive)
+		default:
+			l.connectTimeouts.add(1)
+			l.close(c, errConnectTimeout)
+		}
+	}
+	l.expired = slices.Delete(l.expired, 0, done)
 }
 
 // keepAlivePatience returns after how many ticks of silence a client is given up.

@@ -39,7 +39,7 @@ func (r Reason) String() string {
 type Losses [Reasons]uint64
 
 // Total returns the sum over all reasons.
-func (l *Losses) Total() (n uint64) {
+func (l Losses) Total() (n uint64) {
 	for _, count := range l {
 		n += count
 	}
@@ -54,7 +54,44 @@ func (l *loop) lose(c *conn, reason Reason, messages uint64) {
 	if c.losses == nil {
 		c.losses = new(Losses)
 		l.losers = append(l.losers, c)
+		c.loser = int32(len(l.losers))
 	}
 	c.losses[reason] += messages
 	l.dropped[reason].add(messages)
+}
+
+// forgetLoser takes c out of the list of those with losses.
+func (l *loop) forgetLoser(c *conn) {
+	if c.loser == 0 {
+		return
+	}
+	last := l.losers[len(l.losers)-1]
+	l.losers[c.loser-1], last.loser = last, c.loser
+	l.losers[len(l.losers)-1] = nil
+	l.losers = l.losers[:len(l.losers)-1]
+	c.loser = 0
+}
+
+// tally is what a loop counts per reader, taken into its counters once per turn.
+type tally struct {
+	matched, gone                 uint64
+	delivered                     int64
+	bytesSent                     int
+	waitingMessages, waitingBytes int64
+}
+
+// account takes the tally into the counters.
+func (l *loop) account() {
+	t := &l.tally
+	if *t == (tally{}) && l.congestedCount == l.congestedNow.load() {
+		return
+	}
+	l.matched.add(t.matched)
+	l.delivered.add(uint64(t.delivered))
+	l.dropped[ReasonCutOff].add(t.gone)
+	l.bytesSent.add(uint64(t.bytesSent))
+	l.waitingMessages.add(uint64(t.waitingMessages))
+	l.waitingBytes.add(uint64(t.waitingBytes))
+	l.congestedNow.add(l.congestedCount - l.congestedNow.load())
+	*t = tally{}
 }

@@ -2,6 +2,9 @@ package reactor
 
 import (
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,6 +14,8 @@ type Limits struct {
 	MaxClients  int    // slots; at most Config.MaxClients
 	Connections int    // open sockets, those not yet connected and those about to be refused included
 	Descriptors uint64 // the process's limit
+
+	TotalBufferBytes int // of what waits for all readers together
 }
 
 const (
@@ -51,4 +56,25 @@ func fitLimits(descriptors uint64, loops, maxClients int) (Limits, error) {
 	room := min(refusalRoom, max(1, usable/8))
 	clients := min(int64(maxClients), usable-room)
 	return Limits{MaxClients: int(clients), Connections: int(clients + room), Descriptors: descriptors}, nil
+}
+
+// totalBufferMax is the default bound of what waits for all readers, unless a quarter of the memory is less.
+const totalBufferMax = 1 << 30
+
+// totalBuffer returns the bound of what waits for all readers together.
+func totalBuffer(configured int) int {
+	if configured > 0 {
+		return configured
+	}
+	total := totalBufferMax
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) == nil {
+		total = int(min(uint64(total), info.Totalram*uint64(info.Unit)/4))
+	}
+	if text, err := os.ReadFile("/sys/fs/cgroup/memory.max"); err == nil { // in a container
+		if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			total = min(total, n/4)
+		}
+	}
+	return max(total, ClientBufferBytesMin)
 }

@@ -22,20 +22,21 @@ type lines struct {
 // retainedLogEvery is how often a full store of retained messages is logged at most.
 const retainedLogEvery = time.Minute
 
-// linesPerSecond bounds each kind of line. (chosen)
-const linesPerSecond = 100
-
 // lineLimit counts the lines of one kind in the current second.
 type lineLimit struct{ written atomic.Int64 }
 
-func (k *lineLimit) allow() bool { return k.written.Add(1) <= linesPerSecond }
+func (s *Server) mayLog(k *lineLimit) bool {
+	return k.written.Add(1) <= int64(s.config.LogLinesPerSecond)
+}
 
-// tick begins a new second and returns how many lines the last one held back.
-func (k *lineLimit) tick() int64 { return max(0, k.written.Swap(0)-linesPerSecond) }
+// newSecond begins a new second and returns how many lines the last one held back.
+func (s *Server) newSecond(k *lineLimit) int64 {
+	return max(0, k.written.Swap(0)-int64(s.config.LogLinesPerSecond))
+}
 
 // connected tells of a client that was accepted.
 func (n *lines) connected(s *Server, c *conn) {
-	if s.log.GetLevel() > zerolog.InfoLevel || !n.connects.allow() {
+	if s.log.GetLevel() > zerolog.InfoLevel || !s.mayLog(&n.connects) {
 		return
 	}
 	s.log.Info().Str("client_id", cut(c.session.ClientID)).Stringer("remote", c.gc.RemoteAddr()).
@@ -50,7 +51,7 @@ func (n *lines) disconnected(s *Server, c *conn) {
 	if !c.connected {
 		level, limit = zerolog.DebugLevel, &n.strangers
 	}
-	if level < s.log.GetLevel() || !limit.allow() {
+	if level < s.log.GetLevel() || !s.mayLog(limit) {
 		return
 	}
 	event := s.log.WithLevel(level)
@@ -80,7 +81,7 @@ func (n *lines) tick(s *Server) {
 		limit *lineLimit
 		name  string
 	}{{&n.connects, "connected"}, {&n.disconnects, "disconnected"}, {&n.strangers, "turned away"}} {
-		if more := kind.limit.tick(); more > 0 {
+		if more := s.newSecond(kind.limit); more > 0 {
 			s.log.Info().Int64("more", more).Msgf("more clients %s than log lines are written for", kind.name)
 		}
 	}

@@ -49,21 +49,35 @@ type loop struct {
 	touched []*conn
 	gather  []byte
 	joined  roundLog // what was handed over and the loop's own, see deliverAll
+	shares  shares
+
+	// Readers that have to wait.
+	items      items
+	turn       turn
+	rung       bool    // another turn comes
+	postponed  []*conn // first come, first served
+	congested  []*conn // some of them not any more
+	looking    bool    // a letterLook is on its way
+	lookPause  time.Duration
+	relieveDue bool // the buffers of all clients are full
+	tally      tally
+
+	congestedCount uint64       // of congested, blocked now
+	largestBacklog atomic.Int64 // of a congested connection, about a second old; others may load it
 
 	behind    []*loop  // scratch of flush: loops that had no room for its log
 	gaveUp    []bool   // by loop index: it took nothing for awaitMax
 	deferred  []letter // letters taken out of the mailbox, not opened yet
 	replaying []*conn  // with retained messages still to send
 
-	replayDue   bool // a turn of replaying comes with the next settle
-	replayArmed bool // a letterReplay is on its way
-	replaySent  int  // bytes in this turn
-	replayPause time.Duration
+	replayDue bool // a turn of replaying comes with the next settle
 
-	losers  []*conn          // those with losses, until they are buried
-	reaped  []*conn          // closed, to be buried
-	buried  []*conn          // buried, to be released after the flush
-	waiting []session.Handle // those who waited for a connection that is released now
+	losers    []*conn          // those with losses, until they are buried
+	expired   []*conn          // silent for too long, to be closed
+	reaped    []*conn          // closed, to be buried
+	buried    []*conn          // buried, to be released after the flush
+	willsDone int              // of buried, have published their Will
+	waiting   []session.Handle // those who waited for a connection that is released now
 
 	quiesced bool // shutting down: input is thrown away
 }
@@ -113,10 +127,12 @@ func (l *loop) schedule() {
 }
 
 // settle buries closed connections, which may publish Wills, flushes, and only then gives their
-// Client Identifiers and slots free, until nothing is left to do.
+// Client Identifiers and slots free, until nothing is left to do or the turn is over.
 func (l *loop) settle() {
+	defer l.account()
 	for l.pending() {
 		l.openDeferred()
+		l.closeExpired()
 		l.reap()
 		l.flush()
 		l.releaseBuried()
@@ -124,12 +140,20 @@ func (l *loop) settle() {
 		if l.replayDue && l.log.empty() {
 			l.replayTurn()
 		}
+		if l.relieveDue {
+			l.relieve()
+		}
+		if l.turn.over {
+			l.again()
+			return
+		}
 	}
 }
 
 // pending reports whether settle has something to do.
 func (l *loop) pending() bool {
-	return !l.log.empty() || len(l.deferred) > 0 || len(l.owed) > 0 || l.replayDue || len(l.reaped) > 0 || len(l.buried) > 0 || len(l.waiting) > 0
+	return !l.log.empty() || len(l.deferred) > 0 || len(l.owed) > 0 || l.replayDue || l.relieveDue ||
+		len(l.expired) > 0 || len(l.reaped) > 0 || len(l.buried) > 0 || len(l.waiting) > 0
 }
 
 // receive handles what was read from c.
@@ -145,6 +169,7 @@ func (l *loop) receive(c *conn, chunk []byte) {
 		l.flush()
 		l.replayTurn()
 	}
+	l.account()
 	if l.pending() {
 		l.schedule()
 	}
@@ -172,7 +197,7 @@ func (l *loop) serve(c *conn) {
 		}
 	}
 	if c.state == session.Parked {
-		if err := c.decoder.Hold(connectBytesMax); err != nil {
+		if err := c.decoder.Hold(l.server.config.ConnectBytesMax); err != nil {
 			l.protocolErrors.add(1)
 			l.end(c, errParkedInput)
 		}
@@ -222,9 +247,10 @@ func (l *loop) closed(c *conn, err error) {
 	if c.reason == nil {
 		c.reason = lostReason(err)
 	}
+	unsent := c.gc.OutboundBuffered()
 	c.gc = nil
 	c.state = session.Closed
-	c.replay = nil
+	l.endBacklog(c, unsent)
 	c.decoder.Release()
 	l.wheel.remove(c)
 	l.reaped = append(l.reaped, c)

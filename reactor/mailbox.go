@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"mqttd/router"
 	"mqttd/session"
 )
 
@@ -19,7 +20,8 @@ type letterKind uint8
 
 const (
 	letterTick     letterKind = iota // a second has passed
-	letterReplay                     // go on sending retained messages
+	letterLook                       // look at the congested connections
+	letterRelieve                    // close the connection for which most waits
 	letterKick                       // close handle: waiter has taken its Client Identifier over
 	letterReleased                   // the connection that handle waits for is gone
 	letterQuiesce                    // read no more input, flush, then answer
@@ -42,7 +44,12 @@ type mailbox struct {
 	letters []letter    // guarded by mu
 	bytes   int         // guarded by mu; of logs pushed and not yet delivered
 	spare   *roundLog   // guarded by mu; empty, for merging
+	lost    lostRuns    // guarded by mu; what did not get in
 }
+
+// lostRuns counts the messages of each route that a loop's readers do not get; nil: none. There are no more
+// routes in it than subscriptions have.
+type lostRuns map[*router.Route]uint64
 
 // push adds a letter and reports whether the loop must be rung: the box was empty and is unattended.
 func (m *mailbox) push(l letter) (ring bool) {
@@ -103,12 +110,24 @@ func (m *mailbox) takeSpare() *roundLog {
 }
 
 // take empties the box. The caller gives each log back with delivered.
-func (m *mailbox) take() (logs []*roundLog, letters []letter) {
+func (m *mailbox) take() (logs []*roundLog, letters []letter, lost lostRuns) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	logs, letters = m.logs, m.letters
-	m.logs, m.letters = nil, nil
-	return logs, letters
+	logs, letters, lost = m.logs, m.letters, m.lost
+	m.logs, m.letters, m.lost = nil, nil, nil
+	return logs, letters, lost
+}
+
+// lose notes that a log is not delivered to the loop's readers.
+func (m *mailbox) lose(g *roundLog) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.lost == nil {
+		m.lost = make(lostRuns)
+	}
+	for _, r := range g.runs {
+		m.lost[r.route] += r.messages
+	}
 }
 
 // delivered takes a log back that was taken: there is room for another. A merged one is used
@@ -144,4 +163,17 @@ func (l *loop) offer(g *roundLog) bool {
 		l.ring()
 	}
 	return ok
+}
+
+// countLost takes lost messages into the books of their readers.
+func (l *loop) countLost(lost lostRuns) {
+	for route, messages := range lost {
+		for _, t := range l.match(&run{route: route, messages: messages}) {
+			if c := l.reader(t.ID); c != nil {
+				l.lose(c, ReasonHandover, messages)
+			} else {
+				l.dropped[ReasonHandover].add(messages)
+			}
+		}
+	}
 }

@@ -1,9 +1,14 @@
 package reactor
 
 import (
+	"errors"
 	"fmt"
+	"net"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -45,7 +50,7 @@ func TestRetainedMessagesBeyondTheBufferArrive(t *testing.T) {
 		}
 		assert.Len(t, seen, messages)
 	}
-	assert.Zero(t, s.Stats().Dropped[ReasonSlow])
+	assert.Zero(t, s.Stats().Dropped.Total())
 }
 
 // One packet that asks for everything a thousand times gets everything once.
@@ -70,21 +75,20 @@ func TestReplayLeavesOutWhatIsNotCurrent(t *testing.T) {
 		retain(t, s, topic, "old")
 	}
 	reader, out := join(t, l, "reader")
-	one := len(publish("a/1", "old"))
-	out.keep, out.holds = true, true
-	out.buffered = s.config.ClientBufferBytes/2 - one - len("SUBACK") // room for a page of one message
+	one := len(publish("a/3", "old"))
+	out.keep = true
+	s.config.ClientBufferBytes, l.turn.over = 2*one, true // one page, of one message
 	l.receive(reader, codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "a/#"}, {Filter: "b/#"}}))
-	l.settle()
 	require.Equal(t, []*conn{reader}, l.replaying)
 	require.Equal(t, []string{"SUBACK", "PUBLISH old"}, types(t, out))
+	s.config.ClientBufferBytes = 1 << 20
 	writer, _ := join(t, l, "writer")
-	out.buffered = 0
 	change := codec.AppendPublish(nil, &codec.Publish{Topic: []byte("a/2"), Payload: []byte("new"), Retain: true})
-	change = codec.AppendPublish(change, &codec.Publish{Topic: []byte("a/3"), Retain: true})
+	change = codec.AppendPublish(change, &codec.Publish{Topic: []byte("a/1"), Retain: true})
+	change = codec.AppendPublish(change, &codec.Publish{Topic: []byte("a/4"), Payload: []byte("new"), Retain: true})
 	l.receive(writer, change)
 	l.receive(reader, codec.AppendUnsubscribe(nil, 2, []string{"b/#"}))
-	l.replayDue = true
-	l.settle()
+	l.drain()
 	assert.Empty(t, l.replaying)
 
 	var got []string
@@ -98,7 +102,7 @@ func TestReplayLeavesOutWhatIsNotCurrent(t *testing.T) {
 			got = append(got, fmt.Sprintf("%s %s %v", p.Topic, p.Payload, p.Retain))
 		}
 	}
-	assert.Equal(t, []string{"a/1 old true", "a/2 new false", "a/3  false"}, got)
+	assert.Equal(t, []string{"a/3 old true", "a/2 new false", "a/1  false", "a/4 new false"}, got)
 }
 
 // A message larger than all the room goes out when nothing else waits.
@@ -141,16 +145,225 @@ func TestResubscribeDuringAReplay(t *testing.T) {
 		retain(t, s, fmt.Sprint("a/", i), "old")
 	}
 	reader, out := join(t, l, "reader")
-	out.keep, out.holds = true, true
-	out.buffered = s.config.ClientBufferBytes / 2 // no room
+	out.keep = true
+	l.congest(reader) // no room
 	again := codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "a/#"}})
 	l.receive(reader, again)
 	l.receive(reader, codec.AppendUnsubscribe(nil, 2, []string{"a/#"}))
 	l.receive(reader, again)
-	out.written.Reset()
-	out.buffered = 0
-	l.replayDue = true
+	require.Zero(t, out.written.Len())
+	l.refill(reader)
+	out.written.Reset() // of replies
 	l.settle()
 	assert.Equal(t, slices.Repeat([]string{"PUBLISH old"}, 5), types(t, out))
 	assert.Nil(t, reader.replay)
+}
+
+// dialNarrow dials with a receive buffer of 4 KB, which the kernel must know before it connects.
+func dialNarrow(t testing.TB, s *Server) *client {
+	t.Helper()
+	dialer := net.Dialer{Timeout: patience, Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		failed := raw.Control(func(fd uintptr) {
+			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10)
+		})
+		return errors.Join(err, failed)
+	}}
+	conn, err := dialer.Dial("tcp", s.Addr())
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return &client{t: t, conn: conn.(*net.TCPConn), chunk: make([]byte, 64<<10)}
+}
+
+func connectNarrow(t testing.TB, s *Server, clientID string) *client {
+	t.Helper()
+	c := dialNarrow(t, s)
+	c.sendConnect(clientID)
+	require.Equal(t, codec.Accepted, c.expectConnack())
+	return c
+}
+
+// A hundred thousand messages go through a narrow pipe, complete, and none comes twice.
+func TestReplayThroughANarrowPipe(t *testing.T) {
+	s := start(t, func(c *Config) { c.Loops = 1 })
+	const messages = 100_000
+	for i := range messages {
+		retain(t, s, fmt.Sprintf("state/%d/%d", i%1000, i), "v")
+	}
+	reader := connectNarrow(t, s, "reader")
+	reader.subscribe("state/#")
+	var seen [messages]bool
+	for range messages {
+		topic, _, _ := strings.Cut(reader.expectPublish(), " ")
+		i, err := strconv.Atoi(topic[strings.LastIndexByte(topic, '/')+1:])
+		require.NoError(t, err)
+		require.False(t, seen[i], "%s comes twice", topic)
+		seen[i] = true
+	}
+	reader.countPublishes(func(n int) { assert.Zero(t, n, "more than all") })
+	assert.Zero(t, s.Stats().Dropped.Total())
+}
+
+// A subscriber that does not read holds its place among the messages, not the messages.
+func TestStalledReplaysHoldLittle(t *testing.T) {
+	const stalled, messages, clientBuffer = 50, 100_000, 32 << 10
+	s := start(t, func(c *Config) { c.Loops, c.ClientBufferBytes = 1, clientBuffer })
+	payload := strings.Repeat("x", 100)
+	for i := range messages {
+		retain(t, s, fmt.Sprint("state/", i), payload)
+	}
+	var clients []*client
+	for i := range stalled {
+		clients = append(clients, connectNarrow(t, s, fmt.Sprint("stalled-", i)))
+	}
+	before := heapBytes()
+	for _, c := range clients {
+		c.send(codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "#"}}))
+	}
+	eventually(t, "all have got what fits, and wait", func() bool {
+		stuck := make(chan bool)
+		onLoop(t, s.loops[0], func(l *loop) {
+			n := 0
+			l.wheel.each(func(c *conn) {
+				if c.replay != nil && c.pace == blocked {
+					n++
+				}
+			})
+			stuck <- n == stalled && len(l.replaying) == 0
+		})
+		return <-stuck
+	})
+	grown := heapBytes() - before
+	t.Logf("%d bytes each", grown/stalled)
+	assert.Less(t, grown, int64(stalled*(64<<10+clientBuffer/2)))
+
+	for _, c := range clients {
+		c.abort()
+	}
+	eventually(t, "all are gone", func() bool { return s.Stats().Clients == 0 })
+	for i := range messages {
+		s.retained.Clear(fmt.Append(nil, "state/", i))
+	}
+	assert.Zero(t, s.retained.Bytes(), "no cursor has kept its place")
+}
+
+func heapBytes() int64 {
+	runtime.GC()
+	runtime.GC() // what was in a pool goes with the second
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// Ten thousand filters wait for their turn, and are given up or asked for again one by one.
+func TestReplayQueue(t *testing.T) {
+	const filters = 10_000
+	var r replay
+	var want []string
+	for i := range filters {
+		r.add([]string{fmt.Sprint("filter/", i)}, 0)
+		want = append(want, fmt.Sprint("filter/", i))
+	}
+	r.add(want, 0)
+	for i := range filters / 2 {
+		r.remove(fmt.Sprint("filter/", 2*i))
+		r.remove("never asked for")
+	}
+	r.add(want, 0)
+	assert.Equal(t, filters, r.waiting.len())
+	assert.Len(t, r.waiting.at, filters)
+	for i := range filters {
+		assert.Equal(t, fmt.Sprint("filter/", (2*i+1)%(filters+1)), r.waiting.pop().filter, "the odd ones first")
+	}
+	assert.True(t, r.done())
+}
+
+// A search ends with the turn, and goes on in the next.
+func TestReplayCutShort(t *testing.T) {
+	s := stillServer(t, 1)
+	l := s.loops[0]
+	for i := range 2 * replayNodes {
+		retain(t, s, fmt.Sprintf("a/%d/b", i), "v")
+	}
+	var r replay
+	r.add([]string{"a/+/c", "a/1/b"}, s.retained.Sequence())
+	p := page{room: 100}
+	l.turn.over = true
+	r.fill(&p, l)
+	assert.Zero(t, p.count, "one look finds none")
+	assert.False(t, r.done())
+	l.beginTurn()
+	r.fill(&p, l)
+	assert.EqualValues(t, 1, p.count)
+	assert.True(t, r.done())
+}
+
+// Whoever ends a replay gives its place up.
+func TestReplayGivesItsPlaceUp(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(l *loop, c *conn)
+	}{
+		{"unsubscribed", func(l *loop, c *conn) { l.receive(c, codec.AppendUnsubscribe(nil, 2, []string{"a/#"})) }},
+		{"closed", func(l *loop, c *conn) { l.closed(c, nil) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := stillServer(t, 1)
+			l := s.loops[0]
+			for i := range 2 * replayNodes {
+				retain(t, s, fmt.Sprint("a/", i), "v")
+			}
+			reader, _ := join(t, l, "reader")
+			s.config.ClientBufferBytes, l.turn.over = 2*len(publish("a/000", "v")), true
+			l.receive(reader, codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "a/#"}}))
+			require.NotNil(t, reader.replay)
+			require.NotNil(t, reader.replay.cursor)
+			for i := range 2 * replayNodes {
+				s.retained.Clear(fmt.Append(nil, "a/", i))
+			}
+			require.NotZero(t, s.retained.Bytes(), "a place in the middle")
+			c.end(l, reader)
+			require.Zero(t, s.retained.Bytes())
+			l.drain()
+			require.Nil(t, reader.replay)
+			require.Empty(t, l.replaying)
+		})
+	}
+}
+
+// What was cleared while it waited for room is neither sent nor counted.
+func TestReplayDoesNotCountWhatIsGone(t *testing.T) {
+	s := stillServer(t, 1)
+	l := s.loops[0]
+	retain(t, s, "a/1", "v")
+	retain(t, s, "a/2", "v")
+	var r replay
+	r.add([]string{"a/+"}, s.retained.Sequence())
+	first, second := page{room: len(publish("a/1", "v"))}, page{room: 100}
+	r.fill(&first, l)
+	assert.EqualValues(t, 1, first.count)
+	assert.False(t, r.done())
+	s.retained.Clear([]byte("a/1"))
+	s.retained.Clear([]byte("a/2"))
+	r.fill(&second, l)
+	assert.Zero(t, second.count)
+	assert.Empty(t, second.bytes)
+	assert.True(t, r.done())
+}
+
+// A message stored while its filter waits for its turn comes live, and not in a page as well.
+func TestReplayCountsFromTheSubscribe(t *testing.T) {
+	s := stillServer(t, 1)
+	l := s.loops[0]
+	retain(t, s, "a/1", "old")
+	reader, out := join(t, l, "reader")
+	l.congest(reader)
+	l.receive(reader, codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "a/#"}}))
+	writer, _ := join(t, l, "writer")
+	l.receive(writer, codec.AppendPublish(nil, &codec.Publish{Topic: []byte("a/2"), Payload: []byte("new"), Retain: true}))
+	l.drain()
+	out.keep = true
+	out.written.Reset()
+	l.refill(reader)
+	l.drain()
+	assert.Equal(t, []string{"SUBACK", "PUBLISH old", "PUBLISH new"}, types(t, out))
 }

@@ -65,18 +65,27 @@ func (l *loop) writeReplies() {
 	}
 }
 
-// reply writes replies to c. A client that does not read them is cut off when repliesRoom of them
-// wait on top of all else that may: its limit, or one message that is larger, see send.
+// reply writes replies to c, or has them wait in order with its messages. A client that does not read them is
+// cut off when repliesRoom of them wait on top of all else that may: its limit, or one message that is larger.
 func (l *loop) reply(c *conn, replies []byte) {
 	if len(replies) == 0 || !c.live() {
 		return
 	}
-	if buffered := c.gc.OutboundBuffered(); buffered > 0 && buffered+len(replies) > l.server.repliesBytesMax() {
+	if c.pace == postponed {
+		l.refill(c)
+	}
+	switch {
+	case !c.live():
+	case c.pace == flowing || c.pace == held:
+		if n := l.push(c, replies); n < len(replies) && c.live() {
+			l.block(c, replies, n, 0)
+		}
+	case c.backlog.bytes+len(replies) > l.server.repliesBytesMax():
 		l.repliesOverflow.add(1)
 		l.close(c, errRepliesUnread)
-		return
+	default:
+		l.add(&c.backlog, item{packets: append([]byte(nil), replies...)})
 	}
-	l.write(c, replies)
 }
 
 // repliesRoom keeps a reader whose buffer is full of messages from being cut off for its own PINGREQ.

@@ -17,46 +17,6 @@ func sockets(t testing.TB) (a, b int) {
 	return fds[0], fds[1]
 }
 
-// onSocket is a sink with a descriptor.
-type onSocket struct {
-	*sink
-	fd int
-}
-
-func (s onSocket) Fd() int { return s.fd }
-
-// What the socket does not take goes through gnet, and so does all that follows while that is
-// buffered there: the bytes stay in order.
-func TestWriteKeepsOrderPastAFullSocket(t *testing.T) {
-	s := stillServer(t, 1)
-	c, out := join(t, s.loops[0], "reader")
-	a, b := sockets(t)
-	c.gc = onSocket{out, a}
-	out.keep, out.holds = true, true
-	out.written.Reset()
-
-	var sent []byte
-	for i := range 100 {
-		p := fmt.Appendf(nil, "%08d", i)
-		for len(p) < 32<<10 {
-			p = append(p, p...)
-		}
-		s.loops[0].write(c, p)
-		sent = append(sent, p...)
-	}
-	require.Positive(t, out.buffered, "the socket takes less than was sent")
-	taken := len(sent) - out.buffered
-	require.Positive(t, taken)
-	got := make([]byte, taken)
-	for read := 0; read < taken; {
-		n, err := unix.Read(b, got[read:])
-		require.NoError(t, err)
-		read += n
-	}
-	got = append(got, out.written.Bytes()...)
-	assert.True(t, string(sent) == string(got), "all bytes once and in order")
-}
-
 // A socket that has failed takes nothing: gnet finds out why and closes it.
 func TestSendNowToAClosedSocket(t *testing.T) {
 	a, b := sockets(t)

@@ -43,8 +43,10 @@ type Server struct {
 	mu       sync.Mutex
 	assigned map[gnet.EventLoop]*loop // guarded by mu
 
-	open     atomic.Int64 // sockets
-	stopping atomic.Bool
+	open      atomic.Int64 // sockets
+	waiting   atomic.Int64 // bytes in the backlogs of all loops
+	relieving atomic.Bool  // a connection is going to be closed because they are full
+	stopping  atomic.Bool
 }
 
 // ErrInUse is the error of Run when the port is taken.
@@ -64,14 +66,15 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits.TotalBufferBytes = totalBuffer(config.TotalBufferBytes)
 	s := &Server{
 		config:    config,
 		limits:    limits,
 		log:       config.Log,
 		table:     session.NewTable[conn](limits.MaxClients, limits.Connections-limits.MaxClients),
 		clients:   session.NewClients(),
-		router:    router.New(),
-		retained:  router.NewRetained(router.RetainedMessagesMax, router.RetainedBytesMax),
+		router:    router.NewWithLimits(config.Topics),
+		retained:  router.NewRetained(config.RetainedMessagesMax, config.RetainedBytesMax),
 		listening: make(chan struct{}),
 		stopped:   make(chan struct{}),
 		assigned:  make(map[gnet.EventLoop]*loop),
@@ -204,7 +207,7 @@ func (s *Server) OnClose(gc gnet.Conn, err error) gnet.Action {
 // packetBytesMax is the largest packet that a connection may send in a state.
 func (s *Server) packetBytesMax(state session.State) int {
 	if state == session.AwaitConnect {
-		return min(connectBytesMax, s.config.MaxPacketBytes)
+		return min(s.config.ConnectBytesMax, s.config.MaxPacketBytes)
 	}
 	return s.config.MaxPacketBytes
 }

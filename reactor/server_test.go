@@ -401,7 +401,7 @@ func TestRetainedStoreFull(t *testing.T) {
 func TestFilterLimits(t *testing.T) {
 	s := start(t, nil)
 	c := connect(t, s, "greedy")
-	many := make([]codec.Subscription, filtersPerSubscribe+2)
+	many := make([]codec.Subscription, DefaultConfig().SubscribeFiltersMax+2)
 	for i := range many {
 		many[i].Filter = fmt.Sprint("f/", i)
 	}
@@ -411,13 +411,13 @@ func TestFilterLimits(t *testing.T) {
 	require.NoError(t, err)
 	for i, code := range codes {
 		want := codec.QoS0
-		if i == 3 || i >= filtersPerSubscribe {
+		if i == 3 || i >= DefaultConfig().SubscribeFiltersMax {
 			want = codec.GrantFailure
 		}
 		require.Equal(t, byte(want), code, "filter %d", i)
 	}
 	assert.EqualValues(t, 3, s.Stats().FiltersRefused)
-	assert.Equal(t, filtersPerSubscribe-1, s.Stats().Subscriptions)
+	assert.Equal(t, DefaultConfig().SubscribeFiltersMax-1, s.Stats().Subscriptions)
 }
 
 func TestPipelinedBehindATakeover(t *testing.T) {

@@ -14,6 +14,7 @@ type Stats struct {
 	Accepted          uint64 // sockets
 	Connects          uint64 // CONNECT answered with CONNACK 0x00
 	ConnectsRefused   uint64 // CONNECT answered with another code
+	WillsRefused      uint64 // connections closed: their CONNECT has a Will beyond a limit
 	RefusedFull       uint64 // of ConnectsRefused: no slot free
 	RefusedSockets    uint64 // closed on accept: too many sockets, or shutting down
 	ConnectTimeouts   uint64 // no complete CONNECT in time
@@ -53,11 +54,11 @@ func (c *counter) load() uint64 { return c.v.Load() }
 type counters struct {
 	accepted, connects, connectsRefused, refusedFull, refusedSockets counter
 	connectTimeouts, keepAliveTimeouts, protocolErrors, takeovers    counter
-	panics, repliesOverflow                                          counter
+	panics, repliesOverflow, willsRefused                            counter
 	publishReceived                                                  [3]counter
 	matched, delivered, handoverWaits                                counter
 	dropped                                                          [Reasons]counter
-	waitingMessages, waitingBytes, congested                         counter
+	waitingMessages, waitingBytes, congestedNow                      counter
 	slowCuts, stallCuts, memoryCuts                                  counter
 	retainedRefused, filtersRefused, routeCacheResets                counter
 	bytesReceived, bytesSent                                         counter
@@ -82,6 +83,7 @@ func (c *counters) addTo(st *Stats) {
 	st.Accepted += c.accepted.load()
 	st.Connects += c.connects.load()
 	st.ConnectsRefused += c.connectsRefused.load()
+	st.WillsRefused += c.willsRefused.load()
 	st.RefusedFull += c.refusedFull.load()
 	st.RefusedSockets += c.refusedSockets.load()
 	st.ConnectTimeouts += c.connectTimeouts.load()
@@ -100,7 +102,7 @@ func (c *counters) addTo(st *Stats) {
 	}
 	st.WaitingMessages += int(c.waitingMessages.load())
 	st.WaitingBytes += int(c.waitingBytes.load())
-	st.Congested += int(c.congested.load())
+	st.Congested += int(c.congestedNow.load())
 	st.SlowCuts += c.slowCuts.load()
 	st.StallCuts += c.stallCuts.load()
 	st.MemoryCuts += c.memoryCuts.load()

@@ -11,8 +11,8 @@ import (
 // filter in order [MQTT-3.8.4-5], and sends the retained messages that match.
 //
 // A filter that breaks the rules of wildcards is a violation and ends the connection. One that
-// is beyond a limit gets the failure code: longer or deeper than codec allows, past
-// filtersPerSubscribe in one packet, or past session.FiltersMax of one client.
+// is beyond a limit gets the failure code: longer or deeper than Config.Topics
+// allows, past SubscribeFiltersMax in one packet, or past FiltersMax of one client.
 func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
 	p, err := codec.ParseSubscribe(f, c.session.Version)
 	if err != nil {
@@ -27,11 +27,12 @@ func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
 			return err
 		}
 	}
+	limits := &l.server.config
 	l.codes = l.codes[:0]
-	granted := make([]string, 0, min(p.Count, filtersPerSubscribe))
+	granted := make([]string, 0, min(p.Count, limits.SubscribeFiltersMax))
 	for filter, _, ok := p.Next(); ok; filter, _, ok = p.Next() {
 		code := codec.GrantFailure
-		if len(l.codes) < filtersPerSubscribe && codec.CheckTopicFilter(filter) == nil {
+		if len(l.codes) < limits.SubscribeFiltersMax && limits.Topics.CheckFilter(filter) == nil {
 			code = l.subscribe(c, string(filter), &granted)
 		}
 		if code == codec.GrantFailure {
@@ -56,7 +57,7 @@ func filterViolation(filter []byte) error {
 
 // subscribe makes c a subscriber of one filter, at QoS 0 for now, and returns the SUBACK code.
 func (l *loop) subscribe(c *conn, filter string, granted *[]string) codec.QoS {
-	if !c.session.Subscribe(filter, codec.QoS0) {
+	if !c.session.Subscribe(filter, codec.QoS0, l.server.config.FiltersMax) {
 		return codec.GrantFailure
 	}
 	l.server.router.Subscribe(filter, l.subscriber(c), codec.QoS0)

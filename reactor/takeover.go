@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"errors"
+	"slices"
 
 	"mqttd/session"
 )
@@ -52,12 +53,13 @@ func (l *loop) kick(handle, waiter session.Handle) {
 	l.close(c, errTakenOver)
 }
 
-// reap cleans up after the connections that were closed. Burying one may close others, whose
-// turn comes in the same call.
+// reap cleans up after the connections that were closed, as many as the turn allows. Their Wills come after
+// all their subscriptions have gone: a route that had many of them is built again once.
 func (l *loop) reap() {
-	for i := 0; i < len(l.reaped); i++ {
-		c := l.reaped[i]
-		l.reaped[i] = nil
+	done := 0
+	for ; done < len(l.reaped) && (done < turnLeast || !l.turn.spent(buryWork, turnMax)); done++ {
+		c := l.reaped[done]
+		l.reaped[done] = nil
 		switch {
 		case c == nil: // its turn came before, and ended in a panic
 		case c.awaiting:
@@ -66,33 +68,39 @@ func (l *loop) reap() {
 			l.bury(c)
 		}
 	}
-	l.reaped = l.reaped[:0]
+	l.reaped = slices.Delete(l.reaped, 0, done)
+	for l.willsDone < len(l.buried) {
+		c := l.buried[l.willsDone]
+		l.willsDone++ // first: its turn may end in a panic
+		if c.wills(l) {
+			l.publishWill(c.session.Will)
+		}
+	}
 }
 
-// bury removes the subscriptions of a closed connection's client and publishes its Will, unless
-// it said goodbye or the server is stopping.
+// bury removes the subscriptions of a closed connection's client.
 func (l *loop) bury(c *conn) {
 	if c.handle != session.NoHandle {
 		l.buried = append(l.buried, c)
-		l.leave(c)
+		for filter := range c.session.Filters() {
+			l.turn.spent(1, turnMax)
+			l.server.router.Unsubscribe(filter, uint64(c.handle))
+		}
 	}
+	l.forgetLoser(c)
 	l.server.lines.disconnected(l.server, c)
 }
 
-func (l *loop) leave(c *conn) {
-	s := c.session
-	for filter := range s.Filters() {
-		l.server.router.Unsubscribe(filter, uint64(c.handle))
-	}
-	if s.Will != nil && c.connected && !c.discard && !l.quiesced {
-		l.publishWill(s.Will)
-	}
+// wills reports whether c's Will is to be published: unless it said goodbye, or the server is stopping.
+func (c *conn) wills(l *loop) bool {
+	return c.session.Will != nil && c.connected && !c.discard && !l.quiesced
 }
 
 // releaseBuried gives the Client Identifiers and slots of the buried free. It comes after the
 // flush, so that what a client published, its Will last, is ahead of all that it does when it comes
 // back, on whichever loop.
 func (l *loop) releaseBuried() {
+	l.willsDone = 0
 	for i, c := range l.buried {
 		if c == nil {
 			continue // its turn ended in a panic

@@ -151,47 +151,6 @@ func BenchmarkSubscribeToPopularFilter(b *testing.B) {
 	}
 }
 
-// Retained messages for a new subscriber, among 100,000.
-func BenchmarkRetainedMatch(b *testing.B) {
-	r := NewRetained(RetainedMessagesMax, RetainedBytesMax)
-	for i := range 100_000 {
-		r.Store(fmt.Appendf(nil, "dev/%d/state", i), []byte("packet"))
-	}
-	for _, filter := range []string{"dev/7/state", "dev/7/+", "dev/+/none", "+/7/state"} {
-		b.Run(filter, func(b *testing.B) {
-			var messages []*RetainedMessage
-			b.ReportAllocs()
-			for b.Loop() {
-				messages = r.Match(filter, messages[:0])
-			}
-		})
-	}
-}
-
-func BenchmarkRetainedStore(b *testing.B) {
-	for _, bench := range []struct {
-		name   string
-		topics int
-	}{
-		{"the same topic", 1},
-		{"100,000 topics in turn", 100_000},
-	} {
-		b.Run(bench.name, func(b *testing.B) {
-			r := NewRetained(RetainedMessagesMax, RetainedBytesMax)
-			topics := make([][]byte, bench.topics)
-			packet := []byte("packet")
-			for i := range topics {
-				topics[i] = fmt.Appendf(nil, "dev/%d/state", i)
-				r.Store(topics[i], packet)
-			}
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				r.Store(topics[i%len(topics)], packet)
-			}
-		})
-	}
-}
-
 // subscribed subscribes benchSubscriber to the filters and returns how to undo it.
 func subscribed(r *Router, filters ...string) (undo func()) {
 	for _, filter := range filters {

@@ -68,7 +68,7 @@ func (r *Router) NewCache() *Cache {
 }
 
 // Route returns who gets a message published to topic now. It borrows topic for the call.
-// The error is that of codec.CheckTopicName, which is asked for topics not in the cache
+// The error is that of codec.TopicLimits.CheckName, which is asked for topics not in the cache
 // only. A topic published before, with no change to its shard since, costs no allocation.
 func (c *Cache) Route(topic []byte) (*Route, error) {
 	t := c.last
@@ -91,7 +91,7 @@ func (c *Cache) Route(topic []byte) (*Route, error) {
 func (c *Cache) Resets() uint64 { return c.resets }
 
 func (c *Cache) add(topic []byte) (*cached, error) {
-	if err := codec.CheckTopicName(topic); err != nil {
+	if err := c.router.topics.CheckName(topic); err != nil {
 		return nil, err
 	}
 	if len(c.topics) >= CacheTopicsMax || c.bytes+len(topic) > CacheBytesMax {

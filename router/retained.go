@@ -3,7 +3,6 @@ package router
 import (
 	"bytes"
 	"hash/maphash"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -18,15 +17,19 @@ const (
 // RetainedMessage is the retained message of a topic as the bytes that go out to a new
 // subscriber: a whole PUBLISH packet with RETAIN set. Any goroutine may call its methods.
 type RetainedMessage struct {
-	packet []byte // immutable
-	gone   atomic.Bool
+	packet   atomic.Pointer[[]byte] // to immutable bytes; nil once the message was replaced or cleared
+	sequence uint64                 // immutable; see Retained.sequence
 }
 
-// Packet returns the packet. The caller must not change it.
-func (m *RetainedMessage) Packet() []byte { return m.packet }
-
-// Current reports whether the message is still retained: not replaced, and not cleared.
-func (m *RetainedMessage) Current() bool { return !m.gone.Load() }
+// Packet returns the packet, which the caller must not change, or nil if the message is no longer
+// retained: it was replaced or cleared. Who holds a message so keeps no packet in memory that the
+// store does not count any more.
+func (m *RetainedMessage) Packet() []byte {
+	if packet := m.packet.Load(); packet != nil {
+		return *packet
+	}
+	return nil
+}
 
 // Retained holds the retained messages. Any goroutine may call its methods.
 type Retained struct {
@@ -37,6 +40,11 @@ type Retained struct {
 	shards   [shardCount]retainedShard // by the first level of the topic
 	messages atomic.Int64
 	bytes    atomic.Int64 // of packets, and topicNodeBytes for each node
+
+	// sequence numbers the messages in the order in which they were stored. It is counted up under the
+	// lock of the message's shard: who reads it, and locks the shard later, finds there all messages
+	// up to the number read.
+	sequence atomic.Uint64
 }
 
 // topicNodeBytes is what a level of a topic costs in memory, with its place in the map. (measured:
@@ -56,14 +64,19 @@ type topicEdge struct {
 }
 
 // topicNode is one level of a topic. Its children form a list, so that a wildcard can visit
-// them; edges finds one of them.
+// them, the latest first; edges finds one of them. Fields that are not said to be something else are
+// guarded by mu of the shard.
 type topicNode struct {
-	parent     *topicNode
-	level      string
+	parent     *topicNode       // immutable; nil: the root, which is never removed
+	level      string           // immutable
 	message    *RetainedMessage // nil: none retained for this very topic
 	first      *topicNode
 	next, prev *topicNode
+	pins       atomic.Int32 // of the cursors whose place is here; written with mu held, for reading at least
 }
+
+// bare reports whether n is there for nobody but the cursors on it.
+func (n *topicNode) bare() bool { return n.message == nil && n.first == nil }
 
 // NewRetained returns an empty store with the given limits.
 func NewRetained(messagesMax, bytesMax int) *Retained {
@@ -95,7 +108,7 @@ func (r *Retained) Store(topic, packet []byte) bool {
 	n, missing := s.find(topic)
 	messages, size := int64(1), int64(len(packet)+missing*r.nodeBytes)
 	if n != nil && n.message != nil {
-		messages, size = 0, size-int64(len(n.message.packet))
+		messages, size = 0, size-int64(len(n.message.Packet()))
 	}
 	if !r.reserve(messages, size) {
 		r.forget(s, n)
@@ -104,13 +117,15 @@ func (r *Retained) Store(topic, packet []byte) bool {
 	if n == nil {
 		n = s.make(topic)
 	}
-	n.replace(&RetainedMessage{packet: packet})
+	m := &RetainedMessage{sequence: r.sequence.Add(1)}
+	m.packet.Store(&packet)
+	n.replace(m)
 	return true
 }
 
 func (n *topicNode) replace(m *RetainedMessage) {
 	if n.message != nil {
-		n.message.gone.Store(true)
+		n.message.packet.Store(nil)
 	}
 	n.message = m
 }
@@ -155,27 +170,11 @@ func (r *Retained) forget(s *retainedShard, n *topicNode) {
 	if n == nil || n.message == nil {
 		return
 	}
-	size := len(n.message.packet)
+	size := len(n.message.Packet())
 	n.replace(nil)
 	size += s.prune(n) * r.nodeBytes
 	r.messages.Add(-1)
 	r.bytes.Add(-int64(size))
-}
-
-// Match appends the retained messages of all topics that match filter [MQTT-3.3.1-6]. Topics that
-// begin with `$` do not match a filter that begins with a wildcard [MQTT-4.7.2-1].
-func (r *Retained) Match(filter string, dst []*RetainedMessage) []*RetainedMessage {
-	if r.Len() == 0 {
-		return dst
-	}
-	level, _, _ := strings.Cut(filter, "/")
-	if level != "+" && level != "#" {
-		return r.shards[maphash.String(r.seed, level)%shardCount].match(filter, dst)
-	}
-	for i := range r.shards {
-		dst = r.shards[i].match(filter, dst)
-	}
-	return dst
 }
 
 func (r *Retained) shard(topic []byte) *retainedShard {
@@ -218,10 +217,10 @@ func (s *retainedShard) make(topic []byte) *topicNode {
 	return n
 }
 
-// prune removes n and its parents as far as they hold no message and no child, and returns how
-// many it removed.
+// prune removes n and its parents as far as they hold no message, no child and no cursor, and returns
+// how many it removed.
 func (s *retainedShard) prune(n *topicNode) (removed int) {
-	for n.parent != nil && n.message == nil && n.first == nil {
+	for n.parent != nil && n.bare() && n.pins.Load() == 0 {
 		removed++
 		delete(s.edges, topicEdge{n.parent, n.level})
 		if n.prev != nil {
@@ -235,63 +234,4 @@ func (s *retainedShard) prune(n *topicNode) (removed int) {
 		n = n.parent
 	}
 	return removed
-}
-
-// match appends the messages below the nodes that filter leads to, going level by level with
-// the set of nodes reached so far.
-func (s *retainedShard) match(filter string, dst []*RetainedMessage) []*RetainedMessage {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	reached := []*topicNode{&s.root}
-	for more := true; more && len(reached) > 0; {
-		var level string
-		level, filter, more = strings.Cut(filter, "/")
-		if level == "#" {
-			return appendTrees(dst, reached)
-		}
-		var next []*topicNode
-		for _, n := range reached {
-			if level != "+" {
-				if c := s.edges[topicEdge{n, level}]; c != nil {
-					next = append(next, c)
-				}
-				continue
-			}
-			for c := n.first; c != nil; c = c.next {
-				if !c.hidden() {
-					next = append(next, c)
-				}
-			}
-		}
-		reached = next
-	}
-	for _, n := range reached {
-		if n.message != nil {
-			dst = append(dst, n.message)
-		}
-	}
-	return dst
-}
-
-// hidden reports whether n is a first level that wildcards do not match.
-func (n *topicNode) hidden() bool {
-	return n.parent.parent == nil && strings.HasPrefix(n.level, "$")
-}
-
-// appendTrees appends the messages of the nodes and of everything below them. It walks
-// without recursion: a topic's depth is the client's choice.
-func appendTrees(dst []*RetainedMessage, nodes []*topicNode) []*RetainedMessage {
-	for len(nodes) > 0 {
-		n := nodes[len(nodes)-1]
-		nodes = nodes[:len(nodes)-1]
-		if n.message != nil { // `sport/#` matches `sport`
-			dst = append(dst, n.message)
-		}
-		for c := n.first; c != nil; c = c.next {
-			if !c.hidden() {
-				nodes = append(nodes, c)
-			}
-		}
-	}
-	return dst
 }

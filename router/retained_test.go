@@ -82,16 +82,16 @@ func TestRetainedCountsItsTree(t *testing.T) {
 	requireNothingRetained(t, r)
 }
 
-// Who holds a message can tell that it was replaced or cleared.
-func TestRetainedMessageCurrent(t *testing.T) {
-	r := retainedOf(t, 9, 99, "a=1", "b=2")
-	a, b := r.Match("a", nil)[0], r.Match("b", nil)[0]
-	assert.True(t, a.Current() && b.Current())
-	r.Store([]byte("a"), []byte("3"))
+// Who holds a message can tell that it was replaced or cleared, and holds its packet no longer.
+func TestRetainedMessageThatIsGone(t *testing.T) {
+	r := retainedOf(t, 9, 99, "a=1", "b=2", "c=3")
+	a, b, c := matched(r, "a")[0], matched(r, "b")[0], matched(r, "c")[0]
+	r.Store([]byte("a"), []byte("4"))
 	r.Clear([]byte("b"))
-	assert.False(t, a.Current() || b.Current())
-	assert.True(t, r.Match("a", nil)[0].Current())
-	assert.Equal(t, "1", string(a.Packet()))
+	assert.Nil(t, a.Packet())
+	assert.Nil(t, b.Packet())
+	assert.Equal(t, "3", string(c.Packet()))
+	assert.Equal(t, []string{"4"}, sortedPackets(matched(r, "a")))
 }
 
 func modelBytes(model map[string]string) (n int) {
@@ -110,7 +110,7 @@ func requireRetained(t testing.TB, model map[string]string, r *Retained, filter 
 		}
 	}
 	slices.Sort(want)
-	if got := sortedPackets(r.Match(filter, nil)); !slices.Equal(want, got) {
+	if got := sortedPackets(matched(r, filter)); !slices.Equal(want, got) {
 		require.Equal(t, want, got, "retained for %s", filter)
 	}
 	require.Equal(t, len(model), r.Len())
@@ -124,8 +124,17 @@ func requireNothingRetained(t testing.TB, r *Retained) {
 	require.Zero(t, r.Bytes())
 	for i := range r.shards {
 		require.Empty(t, r.shards[i].edges)
-		require.Equal(t, topicNode{}, r.shards[i].root)
+		require.Equal(t, &topicNode{}, &r.shards[i].root)
 	}
+}
+
+// matched returns the messages that match filter, found in several pieces.
+func matched(r *Retained, filter string) (messages []*RetainedMessage) {
+	c := r.Cursor(filter)
+	for done := false; !done; {
+		messages, done = c.Next(messages, 3)
+	}
+	return messages
 }
 
 // retainedOf stores what is written as "topic=packet".
@@ -165,7 +174,7 @@ func TestRetainedLimits(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := retainedOf(t, c.messagesMax, c.bytesMax, c.before...)
 			assert.Equal(t, c.stored, r.Store([]byte(c.topic), []byte(c.packet)))
-			assert.Equal(t, c.after, sortedPackets(r.Match("#", nil)))
+			assert.Equal(t, c.after, sortedPackets(matched(r, "#")))
 			assert.Equal(t, len(c.after), r.Len())
 			assert.Equal(t, len(strings.Join(c.after, "")), r.Bytes())
 			for _, topic := range []string{"a", "b", "c", "a/b"} {
@@ -189,14 +198,6 @@ func TestRetainedRefusalCountsNothing(t *testing.T) {
 	assert.True(t, r.Store([]byte("c"), []byte("333")), "there is room again")
 }
 
-func TestMatchAppends(t *testing.T) {
-	r := retainedOf(t, 9, 99, "a=1")
-	before := []*RetainedMessage{{packet: []byte("before")}}
-	got := r.Match("a", before)
-	assert.Equal(t, []string{"1", "before"}, sortedPackets(got))
-	assert.Equal(t, before, r.Match("b", got[:1]))
-}
-
 // Store keeps the packet, and of the topic nothing: it is lent for the call.
 func TestStoreCopiesTheTopic(t *testing.T) {
 	r := newRetained(9, 99)
@@ -205,8 +206,8 @@ func TestStoreCopiesTheTopic(t *testing.T) {
 	for i := range topic {
 		topic[i] = 'x'
 	}
-	assert.Len(t, r.Match("a/b/c", nil), 1)
-	assert.Empty(t, r.Match("x/x/x", nil))
+	assert.Len(t, matched(r, "a/b/c"), 1)
+	assert.Empty(t, matched(r, "x/x/x"))
 	r.Clear([]byte("a/b/c"))
 	requireNothingRetained(t, r)
 }
@@ -219,11 +220,11 @@ func TestRetainedDeepTopics(t *testing.T) {
 		require.True(t, r.Store([]byte(slashes[:n+1]), []byte("x")))
 	}
 	pluses := strings.Repeat("+/", codec.MaxTopicLevels-1) + "+"
-	assert.Len(t, r.Match("#", nil), codec.MaxTopicLevels-1)
-	assert.Len(t, r.Match(pluses, nil), 1)
-	assert.Len(t, r.Match(pluses+"/+", nil), 0)
-	assert.Len(t, r.Match(strings.Repeat("+/", codec.MaxTopicLevels-1)+"#", nil), 2, "the parent too")
-	assert.Len(t, r.Match("/"+strings.Repeat("+/", 60)+"#", nil), codec.MaxTopicLevels-60, "all with 61 levels or more")
+	assert.Len(t, matched(r, "#"), codec.MaxTopicLevels-1)
+	assert.Len(t, matched(r, pluses), 1)
+	assert.Len(t, matched(r, pluses+"/+"), 0)
+	assert.Len(t, matched(r, strings.Repeat("+/", codec.MaxTopicLevels-1)+"#"), 2, "the parent too")
+	assert.Len(t, matched(r, "/"+strings.Repeat("+/", 60)+"#"), codec.MaxTopicLevels-60, "all with 61 levels or more")
 	for n := codec.MaxTopicLevels - 2; n >= 0; n -= 2 {
 		r.Clear([]byte(slashes[:n+1]))
 	}
@@ -245,9 +246,12 @@ func TestRetainedConcurrently(t *testing.T) {
 			var messages []*RetainedMessage
 			for !done.Load() {
 				for _, filter := range []string{"#", "shared/#", "+/+/1", "shared/2/+"} {
-					messages = r.Match(filter, messages[:0])
+					messages, _ = r.Cursor(filter).Next(messages[:0], 1<<20)
 					for _, m := range messages {
 						p := m.Packet()
+						if p == nil {
+							continue // replaced or cleared meanwhile
+						}
 						topic, text, _ := strings.Cut(string(p), "=")
 						if !matches(filter, topic) || text != strings.Repeat(text[:1], len(text)) {
 							t.Errorf("%s found %s", filter, p)
@@ -331,18 +335,20 @@ func TestRetainedFillsToTheLimit(t *testing.T) {
 	assert.EqualValues(t, 100, stored.Load())
 	assert.Equal(t, 100, r.Len())
 	assert.Equal(t, 100, r.Bytes())
-	assert.Len(t, r.Match("#", nil), 100)
+	assert.Len(t, matched(r, "#"), 100)
 }
 
 // The tree is walked in any state, so that a list of children that lost a member shows.
 func TestRetainedSiblings(t *testing.T) {
-	for _, order := range [][]string{{"a/1", "a/2", "a/3"}, {"a/3", "a/2", "a/1"}, {"a/2", "a/1", "a/3"}, {"a/2", "a/3", "a/1"}} {
+	for _, order := range [][]string{
+		{"a/1", "a/2", "a/3"}, {"a/3", "a/2", "a/1"}, {"a/2", "a/1", "a/3"}, {"a/2", "a/3", "a/1"},
+	} {
 		r := retainedOf(t, 9, 99, "a/1=1", "a/2=2", "a/3=3")
 		left := map[string]string{"a/1": "1", "a/2": "2", "a/3": "3"}
 		for _, topic := range order {
 			r.Clear([]byte(topic))
 			delete(left, topic)
-			assert.Equal(t, slices.Sorted(maps.Values(left)), sortedPackets(r.Match("a/+", nil)), "%v", order)
+			assert.Equal(t, slices.Sorted(maps.Values(left)), sortedPackets(matched(r, "a/+")), "%v", order)
 		}
 		requireNothingRetained(t, r)
 	}

@@ -13,15 +13,19 @@ const shardCount = 64
 
 // Router holds who subscribed to what. Any goroutine may call its methods.
 type Router struct {
+	topics codec.TopicLimits // immutable; what a published topic may be
 	seed   maphash.Seed
 	shards [shardCount]shard // filters with a literal first level
 	wild   shard             // filters that begin with a wildcard: consulted for every topic
 	count  atomic.Int64
 }
 
-// New returns an empty router.
-func New() *Router {
-	r := &Router{seed: maphash.MakeSeed()}
+// New returns an empty router with codec.DefaultTopicLimits.
+func New() *Router { return NewWithLimits(codec.DefaultTopicLimits) }
+
+// NewWithLimits returns an empty router that routes topics within the limits only.
+func NewWithLimits(topics codec.TopicLimits) *Router {
+	r := &Router{topics: topics, seed: maphash.MakeSeed()}
 	for i := range r.shards {
 		r.shards[i].init()
 	}

@@ -143,7 +143,7 @@ func (s *scenario) receivers(cache *Cache, topic string) (words []string) {
 
 func (s *scenario) match(filter, want string) {
 	require.NoError(s.t, codec.CheckTopicFilter([]byte(filter)), s.at)
-	got := sortedPackets(s.retained.Match(filter, nil))
+	got := sortedPackets(matched(s.retained, filter))
 	if len(got) == 0 {
 		got = []string{"nothing"}
 	}

@@ -6,13 +6,9 @@ import (
 	"mqttd/codec"
 )
 
-// FiltersMax bounds the subscriptions of one client, FilterLevelsMax the levels of their filters
-// together, which is what they cost in memory. A filter above either is answered with the
-// failure code in SUBACK. (chosen)
-const (
-	FiltersMax      = 10_000
-	FilterLevelsMax = 100_000
-)
+// FilterLevels is how many levels the filters of one client may have on average when it has as many as it may:
+// levels are what they cost in memory. (chosen)
+const FilterLevels = 10
 
 // Session is what the broker remembers of one client. It is loop-confined: only the
 // event loop that serves the client's connection touches it.
@@ -26,8 +22,8 @@ type Session struct {
 	// Will is published when the connection ends without DISCONNECT. nil: none.
 	Will *Will
 
-	filters    map[string]codec.QoS // Topic Filter -> granted QoS; len <= FiltersMax
-	levels     int                  // of filters; <= FilterLevelsMax
+	filters    map[string]codec.QoS // Topic Filter -> granted QoS
+	levels     int                  // of filters
 	unreleased map[uint16]struct{}  // QoS 2 Packet Identifiers received, PUBREL not yet seen
 }
 
@@ -61,11 +57,12 @@ func New(h Handle, clientID string, p *codec.Connect) *Session {
 }
 
 // Subscribe notes a subscription and its granted QoS. An equal filter replaces the one
-// before [MQTT-3.8.4-3]. It returns false, and notes nothing, when one more would pass a limit.
-func (s *Session) Subscribe(filter string, granted codec.QoS) bool {
+// before [MQTT-3.8.4-3]. It returns false, and notes nothing, when that would be more than filtersMax, or
+// FilterLevels times as many levels.
+func (s *Session) Subscribe(filter string, granted codec.QoS, filtersMax int) bool {
 	if !s.Subscribed(filter) {
 		levels := s.levels + levelsOf(filter)
-		if len(s.filters) >= FiltersMax || levels > FilterLevelsMax {
+		if len(s.filters) >= filtersMax || levels > FilterLevels*filtersMax {
 			return false
 		}
 		s.levels = levels

@@ -67,9 +67,9 @@ func TestNewWithEmptyWillMessage(t *testing.T) {
 func TestSubscriptions(t *testing.T) {
 	s := newSession()
 	assert.False(t, s.Unsubscribe([]byte("a/b")), "there is none")
-	assert.True(t, s.Subscribe("a/b", codec.QoS0))
-	assert.True(t, s.Subscribe("a/+", codec.QoS1))
-	assert.True(t, s.Subscribe("a/b", codec.QoS2), "replaces [MQTT-3.8.4-3]")
+	assert.True(t, s.Subscribe("a/b", codec.QoS0, filtersMax))
+	assert.True(t, s.Subscribe("a/+", codec.QoS1, filtersMax))
+	assert.True(t, s.Subscribe("a/b", codec.QoS2, filtersMax), "replaces [MQTT-3.8.4-3]")
 	assert.Equal(t, map[string]codec.QoS{"a/b": codec.QoS2, "a/+": codec.QoS1}, s.Filters())
 	assert.False(t, s.Unsubscribe([]byte("a/c")), "compared character by character [MQTT-3.10.4-1]")
 	assert.False(t, s.Unsubscribe([]byte("A/b")))
@@ -78,19 +78,21 @@ func TestSubscriptions(t *testing.T) {
 	assert.Equal(t, map[string]codec.QoS{"a/+": codec.QoS1}, s.Filters())
 }
 
+const filtersMax = 10_000
+
 func TestFiltersMax(t *testing.T) {
 	s := newSession()
-	for i := range FiltersMax {
-		require.True(t, s.Subscribe(fmt.Sprint(i), codec.QoS0))
+	for i := range filtersMax {
+		require.True(t, s.Subscribe(fmt.Sprint(i), codec.QoS0, filtersMax))
 	}
-	assert.False(t, s.Subscribe("one more", codec.QoS0))
+	assert.False(t, s.Subscribe("one more", codec.QoS0, filtersMax))
 	assert.NotContains(t, s.Filters(), "one more")
-	assert.True(t, s.Subscribe("0", codec.QoS2), "one that is there")
+	assert.True(t, s.Subscribe("0", codec.QoS2, filtersMax), "one that is there")
 	assert.Equal(t, codec.QoS2, s.Filters()["0"])
 	assert.True(t, s.Unsubscribe([]byte("1")))
-	assert.True(t, s.Subscribe("one more", codec.QoS0))
-	assert.False(t, s.Subscribe("1", codec.QoS0))
-	assert.Len(t, s.Filters(), FiltersMax)
+	assert.True(t, s.Subscribe("one more", codec.QoS0, filtersMax))
+	assert.False(t, s.Subscribe("1", codec.QoS0, filtersMax))
+	assert.Len(t, s.Filters(), filtersMax)
 }
 
 // A QoS 2 PUBLISH is published once, until PUBREL ends the use of its Packet Identifier

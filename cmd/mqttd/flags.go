@@ -32,11 +32,31 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	set.StringVar(&c.Host, "host", c.Host, "`address` to listen on (default all addresses)")
 	set.IntVar(&c.Loops, "loops", c.Loops, "`number` of event loops, one per CPU unless set")
 	set.IntVar(&c.MaxClients, "max-clients", c.MaxClients, "`number` of client slots")
-	set.IntVar(&c.MaxPacketBytes, "max-packet-size", c.MaxPacketBytes, "largest packet accepted, in `bytes`")
-	set.IntVar(&c.ClientBufferBytes, "client-buffer", c.ClientBufferBytes,
-		"`bytes` that may wait for one slow reader; beyond it its QoS 0 messages are dropped and counted")
 	set.DurationVar(&c.ConnectTimeout, "connect-timeout", c.ConnectTimeout,
 		"`time` a connection may take to send CONNECT, such as 10s")
+	set.Var(size{&c.ConnectBytesMax}, "max-connect-size", "largest CONNECT accepted, in `bytes`, as in 65536 or 64KiB")
+	set.Var(size{&c.MaxPacketBytes}, "max-packet-size", "largest packet accepted after that, in `bytes`")
+	set.IntVar(&c.ClientIDBytesMax, "max-client-id", c.ClientIDBytesMax, "longest Client Identifier, in `bytes`")
+	set.Var(size{&c.WillBytesMax}, "max-will-size", "largest payload of a Will, in `bytes`")
+	set.Var(size{&c.ClientBufferBytes}, "client-buffer", "`bytes` that may wait for one slow reader")
+	set.Var(size{&c.TotalBufferBytes}, "total-buffer",
+		"`bytes` that may wait for all readers; beyond it the one for which most waits is closed;\n"+
+			"0: a quarter of the memory, 1GiB at most")
+	set.Func("slow-policy", "`policy` for a reader whose buffer is full: drop-newest, drop-oldest, conflate (keep the\n"+
+		"newest message of each topic), disconnect (default drop-newest)", func(name string) (err error) {
+		c.SlowPolicy, err = reactor.ParseSlowPolicy(name)
+		return err
+	})
+	set.DurationVar(&c.StallTimeout, "stall-timeout", c.StallTimeout,
+		"`time` a reader for which something waits may take nothing until it is closed")
+	set.IntVar(&c.Topics.Bytes, "max-topic-length", c.Topics.Bytes, "longest topic and filter, in `bytes`")
+	set.IntVar(&c.Topics.Levels, "max-topic-levels", c.Topics.Levels, "`number` of levels of a topic and a filter at most")
+	set.IntVar(&c.FiltersMax, "max-filters", c.FiltersMax, "`number` of filters of one client")
+	set.IntVar(&c.SubscribeFiltersMax, "max-subscribe-filters", c.SubscribeFiltersMax, "`number` of filters in one SUBSCRIBE")
+	set.IntVar(&c.RetainedMessagesMax, "max-retained", c.RetainedMessagesMax, "`number` of retained messages")
+	set.Var(size{&c.RetainedBytesMax}, "max-retained-bytes", "`bytes` of retained messages, with their topics")
+	set.IntVar(&c.LogLinesPerSecond, "log-rate", c.LogLinesPerSecond,
+		"log `lines` a second of each kind whose number clients decide; the rest is counted")
 	level := set.String("log-level", "info", "least `level` that is logged: trace, debug, info, warn, error")
 	set.StringVar(&o.logFormat, "log-format", "auto", "`format` of the log: console, json, or auto: console on a terminal")
 	version := set.Bool("version", false, "print the version and exit")
