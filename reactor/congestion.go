@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -165,21 +166,23 @@ func (l *loop) head(c *conn) []byte {
 	return l.gather
 }
 
-// lookAtCongested refills the connections whose sockets take more again.
+// lookAtCongested refills the connections whose sockets take more again, as many as the turn allows.
 func (l *loop) lookAtCongested() {
 	l.looking = false
-	kept, moved := l.congested[:0], false
-	for _, c := range l.congested {
+	kept, done, moved := 0, 0, false
+	for ; done < len(l.congested) && !l.turn.over; done++ {
+		c := l.congested[done]
 		if c.live() && c.pace == blocked && c.gc.OutboundBuffered() == 0 {
+			l.turn.spent(writeWork(c.backlog.bytes), turnMax)
 			c.congestion.moved, moved = true, true
 			l.refill(c)
 		}
 		if c.live() && c.pace == blocked {
-			kept = append(kept, c)
+			l.congested[kept], kept = c, kept+1
 		}
 	}
-	clear(l.congested[len(kept):])
-	l.congested = kept
+	seen := l.congested[:kept]
+	l.congested = slices.Concat(l.congested[done:], seen) // the others come first the next time
 	l.lookPause = min(2*l.lookPause, lookPauseMax)
 	if moved {
 		l.lookPause = lookPauseMin
@@ -203,8 +206,7 @@ func (l *loop) armLook() {
 // is known of the largest backlog. It is called every second.
 func (l *loop) cutStalled() {
 	patience := patienceFor(uint32(l.server.config.StallTimeout / time.Millisecond))
-	for i := 0; i < len(l.congested); i++ {
-		c := l.congested[i]
+	for _, c := range l.congested {
 		if !c.live() || c.pace != blocked {
 			continue
 		}
@@ -220,7 +222,7 @@ func (l *loop) cutStalled() {
 		g.moved, g.sendQueue = false, queue
 		if g.quietTicks >= patience {
 			l.stallCuts.add(1)
-			l.close(c, errStalled)
+			l.expire(c, errStalled)
 		}
 	}
 }

@@ -6,10 +6,13 @@ import "golang.org/x/sys/unix"
 func (l *loop) drain() {
 	defer func(scheduled bool) { l.scheduled = scheduled }(l.scheduled)
 	l.scheduled = true // drain settles by itself
+	l.rung = false
+	l.replayDue = l.replayDue || len(l.replaying) > 0
 	l.beginTurn()
 	l.protect(l.writePostponed)
 	l.protect(l.flush)
 	l.protect(l.settle)
+	l.beginTurn() // gnet looks at the sockets next
 }
 
 // openDeferred opens the letters that were taken out of the mailbox.

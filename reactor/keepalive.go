@@ -14,27 +14,32 @@ func (l *loop) advance() {
 	if l.quiesced {
 		return // nobody is listened to
 	}
-	l.wheel.advance(func(c *conn) { l.expired = append(l.expired, c) })
+	l.wheel.advance(func(c *conn) {
+		if c.state == session.Connected {
+			l.keepAliveTimeouts.add(1)
+			l.expire(c, errKeepAlive)
+		} else {
+			l.connectTimeouts.add(1)
+			l.expire(c, errConnectTimeout)
+		}
+	})
 	l.cutStalled()
 	if resets := l.routes.Resets(); resets > l.routeCacheResets.load() {
 		l.routeCacheResets.add(resets - l.routeCacheResets.load())
 	}
 }
 
-// closeExpired closes the connections that have been silent for too long, as many as the turn allows.
+// expire has c closed in its turn: the time of many may run out in the same second.
+func (l *loop) expire(c *conn, reason error) {
+	c.reason = reason
+	l.expired = append(l.expired, c)
+}
+
+// closeExpired closes the connections whose time has run out, as many as the turn allows.
 func (l *loop) closeExpired() {
 	done := 0
 	for ; done < len(l.expired) && (done < turnLeast || !l.turn.spent(closeWork, turnMax)); done++ {
-		c := l.expired[done]
-		switch {
-		case !c.live():
-		case c.state == session.Connected:
-			l.keepAliveTimeouts.add(1)
-			l.close(c, errKeepAlive)
-		default:
-			l.connectTimeouts.add(1)
-			l.close(c, errConnectTimeout)
-		}
+		l.close(l.expired[done], l.expired[done].reason)
 	}
 	l.expired = slices.Delete(l.expired, 0, done)
 }

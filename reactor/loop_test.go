@@ -296,7 +296,7 @@ func TestTCPKeepAliveIsOn(t *testing.T) {
 }
 
 // onLoop runs f on a loop of a running server.
-func onLoop(t *testing.T, l *loop, f func(*loop)) {
+func onLoop(t testing.TB, l *loop, f func(*loop)) {
 	t.Helper()
 	require.NoError(t, l.engine.Execute(t.Context(), runnable(func() { f(l) })))
 }

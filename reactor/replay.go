@@ -147,7 +147,6 @@ func (q *filterQueue) remove(filter string) {
 func (l *loop) replayTurn() {
 	l.replayDue = false
 	l.deliverAll(l.takeMail(), nil)
-	l.shares.forget()
 	done := 0
 	for ; done < len(l.replaying) && (done == 0 || !l.turn.over); done++ {
 		c := l.replaying[done]

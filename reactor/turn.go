@@ -75,11 +75,9 @@ func (l *loop) writePostponed() {
 	}
 }
 
-// beginTurn starts the clock anew. It is called when gnet has let the loop look at its sockets.
-func (l *loop) beginTurn() {
-	l.turn, l.rung = turn{}, false
-	l.replayDue = l.replayDue || len(l.replaying) > 0
-}
+// beginTurn starts the clock anew: before what is done at the end of a round, and before the next round's
+// input, which may be so much that it is delivered at once.
+func (l *loop) beginTurn() { l.turn = turn{} }
 
 // again has the loop take another turn after it has looked at its sockets.
 func (l *loop) again() {
