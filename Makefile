@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 MQTTJS      := cmd/mqttd/testdata/mqttjs
 FUZZTIME    := 150000x # runs: with a time, go test now and then fails at its own deadline
 
-.PHONY: help build run clients test race fuzz bench bench-compare bench-diff lint check
+.PHONY: help build run clients test race fuzz bench bench-compare soak bench-diff lint check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ ROUNDS  := 3
 
 bench-compare: build ## every scenario against every broker installed, with the report: RESULTS, ROUNDS
 	bin/mqttbench compare -scenarios all -rounds $(ROUNDS) -out $(RESULTS)
+
+soak: build ## 2,000 connections at 70 % of the peak for 10 minutes: nothing lost, nothing leaks; ARGS adds flags
+	bin/mqttbench soak -out bench/results/$(shell date +%Y-%m-%d)-soak $(ARGS)
 
 bench-diff: ## micro-benchmarks of REF and of the working tree, ten runs each, with benchstat; BENCH='pattern'
 	@bench/diff.sh '$(REF)' '$(or $(BENCH),.)'

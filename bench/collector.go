@@ -25,15 +25,24 @@ type Sample struct {
 	// Missing is the number of messages since the beginning that a subscriber did not get although
 	// it got a later one: the deliveries lost so far.
 	Missing int64 `json:"missing"`
+	// Duplicated and OutOfOrder are deliveries within the sample, see Accounts.
+	Duplicated uint64 `json:"duplicated"`
+	OutOfOrder uint64 `json:"out_of_order"`
 	// Connections were opened within the sample.
 	Connections uint64 `json:"connections"`
 	// Latency of the deliveries within the sample; 0 when there were none.
 	LatencyP50Ns int64 `json:"latency_p50_ns"`
 	LatencyP99Ns int64 `json:"latency_p99_ns"`
 	LatencyMaxNs int64 `json:"latency_max_ns"`
-	// BrokerCPUSeconds and BrokerResidentBytes are 0 when the broker is not measured.
+	// Latencies is what they were read from, in nanoseconds. It is lent to Config.OnSample until that
+	// returns, and nil in a Result.
+	Latencies *hdrhistogram.Histogram `json:"-"`
+	// What begins with Broker is 0 when the broker is not measured. Memory, descriptors and threads are
+	// those at the end of the sample.
 	BrokerCPUSeconds    float64 `json:"broker_cpu_seconds"`
 	BrokerResidentBytes uint64  `json:"broker_resident_bytes"`
+	BrokerDescriptors   int     `json:"broker_descriptors"`
+	BrokerThreads       int     `json:"broker_threads"`
 	// BrokerContextSwitches are those of all its threads, voluntary and not.
 	BrokerContextSwitches uint64 `json:"broker_context_switches"`
 	// LoopbackBytes crossed the loopback interface, whoever sent them.
@@ -69,6 +78,8 @@ type collector struct {
 // observed is what the collector looks at itself.
 type observed struct {
 	resident      uint64 // bytes
+	threads       int
+	descriptors   int
 	switches      uint64 // since it was last observed
 	loopbackBytes uint64
 	busy          time.Duration // of all processors
@@ -91,7 +102,8 @@ func (c *collector) observe() observed {
 	var o observed
 	o.loopbackBytes, o.busy = c.around.read()
 	if c.process != nil {
-		o.resident, o.switches = c.process.residentBytes(), c.process.contextSwitches()
+		o.resident, o.threads = c.process.size()
+		o.descriptors, o.switches = c.process.descriptors(), c.process.contextSwitches()
 	}
 	return o
 }
@@ -132,10 +144,11 @@ func (c *collector) collect(r reading) {
 }
 
 func (c *collector) emit(s Sample) {
-	c.samples = append(c.samples, s)
 	if c.onSample != nil {
 		c.onSample(s)
 	}
+	s.Latencies = nil
+	c.samples = append(c.samples, s)
 }
 
 func newSample(from, to reading, before, after observed) Sample {
@@ -147,12 +160,17 @@ func newSample(from, to reading, before, after observed) Sample {
 		MessagesSent:          to.sent - from.sent,
 		Deliveries:            to.delivered - from.delivered,
 		Missing:               to.missing,
+		Duplicated:            to.duplicated - from.duplicated,
+		OutOfOrder:            to.outOfOrder - from.outOfOrder,
 		Connections:           to.connections - from.connections,
 		LatencyP50Ns:          to.latency.ValueAtQuantile(50),
 		LatencyP99Ns:          to.latency.ValueAtQuantile(99),
 		LatencyMaxNs:          to.latency.Max(),
+		Latencies:             to.latency,
 		BrokerCPUSeconds:      seconds(broker),
 		BrokerResidentBytes:   after.resident,
+		BrokerDescriptors:     after.descriptors,
+		BrokerThreads:         after.threads,
 		BrokerContextSwitches: after.switches,
 		LoopbackBytes:         after.loopbackBytes - min(before.loopbackBytes, after.loopbackBytes),
 		OthersCPUSeconds:      seconds(max(after.busy-before.busy-broker-generator, 0)),

@@ -20,6 +20,7 @@ type counters struct {
 	sent       uint64 // messages handed to the kernel, or about to be
 	delivered  uint64 // deliveries, without duplicates
 	duplicated uint64
+	outOfOrder uint64
 	bytes      uint64 // read by subscribers
 
 	brokerCPU, loopCPU, processCPU time.Duration // see clocks

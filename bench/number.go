@@ -34,19 +34,19 @@ func Plural(n int, noun string) string {
 	return Thousands(n) + " " + noun + "s"
 }
 
-// whole rounds and writes with thousands separated.
-func whole(x float64) string { return Thousands(int64(math.Round(x))) }
+// Whole rounds and writes with thousands separated.
+func Whole(x float64) string { return Thousands(int64(math.Round(x))) }
 
-// milliseconds writes nanoseconds as milliseconds, to the microsecond.
-func milliseconds(ns int64) string {
+// Milliseconds writes nanoseconds as milliseconds, to the microsecond.
+func Milliseconds(ns int64) string {
 	us := (ns + 500) / 1000
 	return fmt.Sprintf("%s.%03d", Thousands(us/1000), us%1000)
 }
 
-// mebibytes writes bytes as MiB, to a tenth.
-func mebibytes(bytes uint64) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }
+// Mebibytes writes bytes as MiB, to a tenth.
+func Mebibytes(bytes uint64) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }
 
-// decimal writes up to four digits after the point, and thousands separated before it.
-func decimal(x float64) string {
+// Decimal writes up to four digits after the point, and thousands separated before it.
+func Decimal(x float64) string {
 	return Separate(strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(x, 'f', 4, 64), "0"), "."))
 }

@@ -276,7 +276,7 @@ func (o *opening) connections() Connections {
 	c := Connections{
 		Opened:           o.opened,
 		Seconds:          time.Duration(o.endNs - o.beginNs).Seconds(),
-		Latency:          newLatency(o.latency),
+		Latency:          NewLatency(o.latency),
 		BrokerCPUSeconds: seconds(o.end.brokerCPU - o.begin.brokerCPU),
 		GrantedQoS:       o.granted,
 	}

@@ -29,8 +29,14 @@ const (
 	done
 )
 
+// Phases whose samples are told apart outside this package, see Sample.Phase.
+const (
+	PhaseMeasure = "measure"
+	PhaseDrain   = "drain"
+)
+
 func (p phase) String() string {
-	return [...]string{"connect", "warm-up", "measure", "drain", "done"}[p]
+	return [...]string{"connect", "warm-up", PhaseMeasure, PhaseDrain, "done"}[p]
 }
 
 // turn does what is due by time alone.

@@ -32,11 +32,26 @@ func newProcess(pid int) (*process, error) {
 
 // residentBytes returns 0 when the process is gone: its CPU clock reports that.
 func (p *process) residentBytes() uint64 {
+	resident, _ := p.size()
+	return resident
+}
+
+// size returns the resident memory in bytes and the number of threads; zeros when the process is gone.
+func (p *process) size() (residentBytes uint64, threads int) {
 	stat, err := p.proc.Stat()
+	if err != nil {
+		return 0, 0
+	}
+	return uint64(stat.ResidentMemory()), stat.NumThreads
+}
+
+// descriptors returns how many are open; 0 when the process is gone or another user's.
+func (p *process) descriptors() int {
+	n, err := p.proc.FileDescriptorsLen()
 	if err != nil {
 		return 0
 	}
-	return uint64(stat.ResidentMemory())
+	return n
 }
 
 // contextSwitches returns how often its threads gave up a processor, or had to, since the last call.

@@ -13,7 +13,15 @@ func TestProcessOfOurOwn(t *testing.T) {
 	p, err := newProcess(os.Getpid())
 	require.NoError(t, err)
 	assert.NotEmpty(t, p.name)
-	assert.Positive(t, p.residentBytes())
+	resident, threads := p.size()
+	assert.Positive(t, resident)
+	assert.Positive(t, threads)
+
+	n := p.descriptors()
+	file, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	assert.Greater(t, p.descriptors(), n-1, "tests beside this one may close theirs")
+	require.NoError(t, file.Close())
 
 	c := clocks{brokerPID: os.Getpid()}
 	var first, second counters

@@ -42,11 +42,11 @@ func (p *Progress) Close() { p.line.Erase() }
 // Text describes what happened in a sample, on one line.
 func (s Sample) Text() string {
 	if s.Phase == connect.String() {
-		return whole(float64(s.Connections)/s.Seconds) + " connections/s"
+		return Whole(float64(s.Connections)/s.Seconds) + " connections/s"
 	}
 	return fmt.Sprintf("%11s msg/s  %13s deliveries/s  lost %s  p99 %s ms",
-		whole(float64(s.MessagesSent)/s.Seconds), whole(float64(s.Deliveries)/s.Seconds),
-		Thousands(max(s.Missing, 0)), milliseconds(s.LatencyP99Ns))
+		Whole(float64(s.MessagesSent)/s.Seconds), Whole(float64(s.Deliveries)/s.Seconds),
+		Thousands(max(s.Missing, 0)), Milliseconds(s.LatencyP99Ns))
 }
 
 // Bar draws how much of the whole is done, 0 to 1.

@@ -106,7 +106,7 @@ func (c Config) messages() string {
 
 func (c Config) pace() string {
 	if c.Open() {
-		return fmt.Sprintf("Open loop: %s messages/s over all publishers, whatever the broker does; no window.", decimal(c.RatePerSecond))
+		return fmt.Sprintf("Open loop: %s messages/s over all publishers, whatever the broker does; no window.", Decimal(c.RatePerSecond))
 	}
 	return fmt.Sprintf("Closed loop: a window of %s outstanding over all publishers.", Plural(c.Window, "message"))
 }
@@ -118,21 +118,21 @@ func (r Result) connections(t *table) {
 	}
 	t.section("Connections, opened before the load")
 	t.row("opened", Thousands(c.Opened), "")
-	t.row("rate", whole(c.PerSecond), "/s")
-	t.row("p50", milliseconds(c.Latency.P50Ns), "ms, from connect to the last acknowledgement")
-	t.row("p99", milliseconds(c.Latency.P99Ns), "ms")
+	t.row("rate", Whole(c.PerSecond), "/s")
+	t.row("p50", Milliseconds(c.Latency.P50Ns), "ms, from connect to the last acknowledgement")
+	t.row("p99", Milliseconds(c.Latency.P99Ns), "ms")
 	if r.Broker != nil {
 		t.row("broker's CPU for each", fmt.Sprintf("%.1f", c.BrokerCPUSeconds/float64(c.Opened)*1e6), "µs")
 	}
 	if r.Broker != nil && r.Config.Publishers == 0 {
-		t.row("broker's memory for each", whole(c.ResidentBytesEach), "bytes")
+		t.row("broker's memory for each", Whole(c.ResidentBytesEach), "bytes")
 	}
 }
 
 func (r Result) throughput(t *table) {
 	t.section("Throughput")
-	t.row("messages sent", whole(r.Throughput.MessagesPerSecond), "/s")
-	t.row("deliveries", whole(r.Throughput.DeliveriesPerSecond), "/s")
+	t.row("messages sent", Whole(r.Throughput.MessagesPerSecond), "/s")
+	t.row("deliveries", Whole(r.Throughput.DeliveriesPerSecond), "/s")
 	t.row("received", fmt.Sprintf("%.1f", r.Throughput.BytesPerSecond/1e6), "MB/s")
 }
 
@@ -146,10 +146,10 @@ func (r Result) latency(t *table) {
 		t.row("unknown", "-", "no message sent within the measurement arrived")
 		return
 	}
-	t.row("p50", milliseconds(r.Latency.P50Ns), "ms")
-	t.row("p99", milliseconds(r.Latency.P99Ns), "ms")
-	t.row("p99.9", milliseconds(r.Latency.P999Ns), "ms")
-	t.row("max", milliseconds(r.Latency.MaxNs), "ms")
+	t.row("p50", Milliseconds(r.Latency.P50Ns), "ms")
+	t.row("p99", Milliseconds(r.Latency.P99Ns), "ms")
+	t.row("p99.9", Milliseconds(r.Latency.P999Ns), "ms")
+	t.row("max", Milliseconds(r.Latency.MaxNs), "ms")
 }
 
 func (r Result) deliveries(t *table) {
@@ -193,7 +193,7 @@ func (r Result) broker(t *table) {
 	t.section(fmt.Sprintf("Broker: %s, process %d", r.Broker.Name, r.Broker.PID))
 	t.usage(*r.Broker)
 	t.row("context switches", Thousands(r.Broker.ContextSwitches), "")
-	t.row("resident memory", mebibytes(r.Broker.ResidentBytes), "MiB, at most "+mebibytes(r.Broker.ResidentBytesMax))
+	t.row("resident memory", Mebibytes(r.Broker.ResidentBytes), "MiB, at most "+Mebibytes(r.Broker.ResidentBytesMax))
 }
 
 func (r Result) generator(t *table) {

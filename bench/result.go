@@ -166,7 +166,8 @@ func newRates(begin, end reading) Rates {
 	return r
 }
 
-func newLatency(h *hdrhistogram.Histogram) Latency {
+// NewLatency reads a histogram of nanoseconds.
+func NewLatency(h *hdrhistogram.Histogram) Latency {
 	l := Latency{
 		Count:  h.TotalCount(),
 		P50Ns:  h.ValueAtQuantile(50),
@@ -246,7 +247,7 @@ func (r *Result) judge() {
 		warn("the broker granted QoS %d where %d was asked for", granted, r.Config.QoS)
 	}
 	if due := r.Config.RatePerSecond * r.Throughput.Seconds; r.Config.Open() && float64(r.Throughput.Messages+1) < rateReachedFactor*due {
-		warn("the rate was not reached: %s of %s messages/s", decimal(r.Throughput.MessagesPerSecond), decimal(r.Config.RatePerSecond))
+		warn("the rate was not reached: %s of %s messages/s", Decimal(r.Throughput.MessagesPerSecond), Decimal(r.Config.RatePerSecond))
 	}
 	if n := r.Deliveries.Unacknowledged; n > 0 {
 		warn("%s messages were not acknowledged to their publisher when the run ended", Thousands(n))

@@ -69,7 +69,7 @@ func (r *Result) fill(l *load, c *collector) {
 	r.Interrupted = l.interrupted
 	r.Connections = l.opening.connections()
 	r.Throughput = newRates(c.begin, c.end)
-	r.Latency = newLatency(c.latency)
+	r.Latency = NewLatency(c.latency)
 	r.Deliveries = newAccounts(l.plan, l.meter.flows, l.subscribers)
 	r.Deliveries.NotArrived = r.Deliveries.Lost - min(r.Deliveries.Lost, uint64(max(l.meter.missing, 0)))
 	r.Deliveries.MessagesUnsent = l.unsent

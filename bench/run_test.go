@@ -23,6 +23,8 @@ func TestRunAgainstAFaithfulBroker(t *testing.T) {
 	c := b.config()
 	c.Duration = time.Hour
 	c.OnSample = func(s Sample) {
+		assert.Equal(t, s.LatencyP99Ns, s.Latencies.ValueAtQuantile(99))
+		s.Latencies = nil
 		samples = append(samples, s)
 		if s.Phase == "measure" && s.Deliveries > 0 {
 			cancel() // enough
@@ -44,6 +46,8 @@ func TestRunAgainstAFaithfulBroker(t *testing.T) {
 	assert.EqualValues(t, r.Throughput.Messages*5, r.Latency.Count, "every message sent in the measurement")
 	assert.Equal(t, samples, r.Samples)
 	assert.True(t, r.Interrupted)
+	assert.Greater(t, r.Samples[0].BrokerDescriptors, c.Publishers+c.Subscribers)
+	assert.Positive(t, r.Samples[0].BrokerThreads)
 
 	require.NotNil(t, r.Broker, "the fake broker is this process")
 	assert.Equal(t, os.Getpid(), r.Broker.PID)

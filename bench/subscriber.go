@@ -164,6 +164,7 @@ func (s *subscriber) disorder(f *flow, sequence uint64, m *meter) bool {
 		return false
 	case outOfOrder:
 		s.account.outOfOrder++
+		m.now.outOfOrder++
 	}
 	return true
 }

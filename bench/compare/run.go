@@ -166,7 +166,7 @@ func (r *runner) playOne(ctx context.Context, s *Scenario, cell, round int) (res
 		p.Sample = &sample
 		report(p)
 	}
-	result, err = measure(ctx, r.comparison.Peers[cell], config)
+	result, err = Measure(ctx, r.comparison.Peers[cell], config)
 	if at.Err = err; err == nil {
 		at.Result = &result
 	}
@@ -189,9 +189,9 @@ func (r *runner) runs() int {
 	return n
 }
 
-// measure starts a broker, plays one run and ends the broker. A broker that ended by itself is the
-// cause of whatever went wrong.
-func measure(ctx context.Context, p peer.Peer, config bench.Config) (bench.Result, error) {
+// Measure starts a broker, plays one run and ends the broker; config's host, port and process are
+// replaced. A broker that ended by itself is the cause of whatever went wrong.
+func Measure(ctx context.Context, p peer.Peer, config bench.Config) (bench.Result, error) {
 	broker, err := p.Start(ctx)
 	if err != nil {
 		return bench.Result{}, err

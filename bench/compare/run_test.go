@@ -3,6 +3,8 @@ package compare
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -10,8 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mqttd/bench"
+	"mqttd/bench/fake"
 	"mqttd/bench/peer"
 )
+
+func TestMain(m *testing.M) { fake.Main(m.Run) }
 
 func scenario(t *testing.T, name string, change func(c *bench.Config)) Scenario {
 	t.Helper()
@@ -39,7 +44,7 @@ func TestRunInterleavesAndTellsTheTruth(t *testing.T) {
 	var begun []step
 	pids := map[int]bool{}
 	c, err := Run(t.Context(), Options{
-		Peers:     []peer.Peer{fakePeer("good", "none"), fakePeer("bad", "drop")},
+		Peers:     []peer.Peer{fake.Peer("good", fake.None), fake.Peer("bad", fake.Drop)},
 		Missing:   []peer.Missing{{Name: "absent", Why: "not installed"}},
 		Scenarios: []Scenario{scenario(t, "fanout-50-50", nil), scenario(t, "idle-10k", nil)},
 		Rounds:    2,
@@ -73,7 +78,7 @@ func TestRunInterleavesAndTellsTheTruth(t *testing.T) {
 		assert.Zero(t, r.Deliveries.Lost)
 	}
 	for _, r := range fanout.Cell("bad").Runs {
-		assert.Equal(t, r.Deliveries.MessagesSent/1000*3, r.Deliveries.Lost, "of %d messages", r.Deliveries.MessagesSent)
+		assert.Equal(t, r.Deliveries.MessagesSent/4*3, r.Deliveries.Lost, "of %d messages", r.Deliveries.MessagesSent)
 	}
 	rate, ok := fanout.Cell("good").Median(Deliveries)
 	assert.True(t, ok)
@@ -93,7 +98,7 @@ func TestRunRecordsFailuresAndGoesOn(t *testing.T) {
 	t.Parallel()
 	notThere := peer.Peer{Name: "gone", Command: []string{"/nonexistent/broker", "{port}"}}
 	c, err := Run(t.Context(), Options{
-		Peers:     []peer.Peer{fakePeer("dies", "die"), notThere, fakePeer("good", "none")},
+		Peers:     []peer.Peer{fake.Peer("dies", fake.Die), notThere, fake.Peer("good", fake.None)},
 		Scenarios: []Scenario{scenario(t, "fanout-50-50", func(c *bench.Config) { c.Duration = 2 * time.Second })},
 		Rounds:    1,
 	})
@@ -115,7 +120,7 @@ func TestRunRecordsFailuresAndGoesOn(t *testing.T) {
 
 func TestRunLeavesOutWhatAPeerIsUnableToDo(t *testing.T) {
 	t.Parallel()
-	limited := fakePeer("limited", "none")
+	limited := fake.Peer("limited", fake.None)
 	limited.Unable = map[string]string{peer.FeatureWildcards: "it compares topics"}
 	c, err := Run(t.Context(), Options{
 		Peers:     []peer.Peer{limited},
@@ -134,7 +139,7 @@ func TestRunInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	c, err := Run(ctx, Options{
-		Peers:     []peer.Peer{fakePeer("good", "none")},
+		Peers:     []peer.Peer{fake.Peer("good", fake.None)},
 		Scenarios: []Scenario{scenario(t, "fanout-50-50", nil)},
 		Rounds:    3,
 		OnProgress: func(p Progress) {
@@ -150,7 +155,7 @@ func TestRunInterrupted(t *testing.T) {
 }
 
 func TestRunRefusesWrongOptions(t *testing.T) {
-	good := Options{Peers: []peer.Peer{fakePeer("good", "none")}, Scenarios: []Scenario{scenario(t, "fanout-50-50", nil)}}
+	good := Options{Peers: []peer.Peer{fake.Peer("good", fake.None)}, Scenarios: []Scenario{scenario(t, "fanout-50-50", nil)}}
 	for text, change := range map[string]func(o *Options){
 		"no peer to compare; x is missing: because": func(o *Options) { o.Peers, o.Missing = nil, []peer.Missing{{Name: "x", Why: "because"}} },
 		"no scenario to play":                       func(o *Options) { o.Scenarios = nil },
@@ -164,5 +169,20 @@ func TestRunRefusesWrongOptions(t *testing.T) {
 		_, err := Run(t.Context(), o)
 		require.ErrorIs(t, err, bench.ErrConfig)
 		assert.ErrorContains(t, err, text)
+	}
+}
+
+func pidExists(pid int) bool {
+	_, err := os.Stat("/proc/" + strconv.Itoa(pid))
+	return err == nil
+}
+
+func waitGone(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); pidExists(pid); {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d is still there", pid)
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
 }

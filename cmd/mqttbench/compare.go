@@ -106,9 +106,12 @@ func compareBrokers(ctx context.Context, command, args []string, stdout, stderr 
 			return fmt.Errorf("folder for the reports: %w", err)
 		}
 	}
-	found, missing, err := findPeers(ctx, o, stderr)
+	found, missing, err := findPeers(ctx, append([]string(o.peers), o.others...), o.dir, o.loops, logTo(stderr, o.quiet))
 	if err != nil {
 		return err
+	}
+	for _, m := range missing {
+		fmt.Fprintf(stderr, "mqttbench: %s is left out: %s\n", m.Name, m.Why)
 	}
 	view := newCompareView(stderr, isTerminal(stderr), o.quiet)
 	var rawErr error
@@ -116,7 +119,7 @@ func compareBrokers(ctx context.Context, command, args []string, stdout, stderr 
 		Peers: found, Missing: missing, Scenarios: o.configs, Rounds: o.rounds, Command: command, OnProgress: view.show,
 		OnScenario: func(c *compare.Comparison) {
 			if o.out != "" { // an hour's work should not be lost by a power cut
-				rawErr = writeRaw(o.out, c)
+				rawErr = writeRaw(o.out, fileRaw, c)
 			}
 		},
 	})
@@ -127,22 +130,24 @@ func compareBrokers(ctx context.Context, command, args []string, stdout, stderr 
 	return deliver(c, o.out, o.asJSON, stdout)
 }
 
-func findPeers(ctx context.Context, o compareOptions, stderr io.Writer) ([]peer.Peer, []peer.Missing, error) {
-	options := peer.Options{Dir: o.dir, Loops: o.loops, Log: stderr}
-	if o.quiet {
-		options.Log = nil
-	}
-	found, missing, err := peer.Find(ctx, append([]string(o.peers), o.others...), options)
+// findPeers returns the peers of names; log is told what takes long, unless it is nil.
+func findPeers(ctx context.Context, names []string, dir string, loops int, log io.Writer) ([]peer.Peer, []peer.Missing, error) {
+	found, missing, err := peer.Find(ctx, names, peer.Options{Dir: dir, Loops: loops, Log: log})
 	switch {
 	case errors.Is(err, context.Canceled):
 		return nil, nil, fmt.Errorf("%w before the first run", errInterrupted)
 	case err != nil:
 		return nil, nil, usageError("%s", strings.TrimPrefix(err.Error(), "peer: "))
 	}
-	for _, m := range missing {
-		fmt.Fprintf(stderr, "mqttbench: %s is left out: %s\n", m.Name, m.Why)
-	}
 	return found, missing, nil
+}
+
+// logTo returns nil when nothing is to be said.
+func logTo(w io.Writer, quiet bool) io.Writer {
+	if quiet {
+		return nil
+	}
+	return w
 }
 
 // deliver writes the reports and says by its error what a reader of the exit code must know.
@@ -154,7 +159,7 @@ func deliver(c *compare.Comparison, out string, asJSON bool, stdout io.Writer) e
 		err = report.WriteTable(stdout, c)
 	}
 	if out != "" {
-		err = errors.Join(err, writeRaw(out, c), writeReports(out, c))
+		err = errors.Join(err, writeRaw(out, fileRaw, c), writeReports(out, c))
 	}
 	switch {
 	case err != nil:

@@ -35,6 +35,7 @@ var errInterrupted = errors.New("interrupted")
 
 const usage = `Usage: mqttbench [run] [flags]        measure a broker that is already running
        mqttbench compare [flags]      start brokers and put them side by side
+       mqttbench soak [flags]         hold a broker under load and see whether it wears out
        mqttbench report FILE -out DIR write the reports of a comparison again
        mqttbench scenarios            list the scenarios
 
@@ -69,6 +70,8 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 			return measure(ctx, args, args[2:], stdout, stderr)
 		case "compare":
 			return compareBrokers(ctx, args, args[2:], stdout, stderr)
+		case "soak":
+			return soakBroker(ctx, args, args[2:], stdout, stderr)
 		case "report":
 			return writeAgain(args[2:], stdout)
 		case "scenarios":

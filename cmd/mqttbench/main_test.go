@@ -29,7 +29,7 @@ func TestWrongUsageIsOneLine(t *testing.T) {
 	for _, args := range []string{"-nonsense", "-port x", "-port 0 -qos 1 -topic a/#", "extra", "-qos 3", "-payload 23",
 		"-duration 5", "-scenario nonsense", "-scenario seed-0 -rate 5", "-connects 0", "-source eth0",
 		"run extra", "compare -nonsense", "compare extra", "compare -peers nonsense", "compare -peers floor,floor", "compare -scenarios nonsense",
-		"compare -rounds -1 -peers floor", "compare -peer x=nothing", "compare -window 10", "report", "report a.json", "report -out x", "report a.json -out x y",
+		"compare -rounds -1 -peers floor", "compare -peer x=nothing", "compare -window 10", "soak -nonsense", "soak extra", "soak -peer nonsense", "soak -share 1.1 -peer a=true", "report", "report a.json", "report -out x", "report a.json -out x y",
 	} {
 		code, stdout, stderr := command(t.Context(), strings.Fields(args)...)
 		assert.Equal(t, exitUsage, code, args)
@@ -47,7 +47,7 @@ func TestHelpAndVersion(t *testing.T) {
 	for _, name := range strings.Fields("host port pid scenario json q " + load) {
 		assert.Contains(t, stdout, "\n  -"+name)
 	}
-	for _, name := range []string{"compare", "report", "scenarios"} {
+	for _, name := range []string{"compare", "soak", "report", "scenarios"} {
 		assert.Contains(t, stdout, "mqttbench "+name)
 	}
 	code, stdout, _ = command(t.Context(), "compare", "-h")

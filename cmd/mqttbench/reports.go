@@ -20,7 +20,7 @@ Writes the reports of a comparison again, from its raw data (comparison.json.gz,
 mqttbench compare -json wrote).
 `
 
-// Files in the folder of a comparison.
+// Files in the folder of a comparison, of which a soak has the table.
 const (
 	fileRaw      = "comparison.json.gz"
 	fileHTML     = "report.html"
@@ -89,10 +89,10 @@ func readComparison(path string) (*compare.Comparison, error) {
 }
 
 // writeRaw writes what the reports can be made from again.
-func writeRaw(dir string, c *compare.Comparison) error {
-	return writeFile(dir, fileRaw, func(w io.Writer) error {
+func writeRaw(dir, name string, value any) error {
+	return writeFile(dir, name, func(w io.Writer) error {
 		z := gzip.NewWriter(w)
-		return errors.Join(json.NewEncoder(z).Encode(c), z.Close())
+		return errors.Join(json.NewEncoder(z).Encode(value), z.Close())
 	})
 }
 
