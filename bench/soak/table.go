@@ -33,8 +33,27 @@ func (s *Soak) head(b *strings.Builder) {
 	line("  That is %.0f %% of the peak: %s messages/s, %s deliveries/s in %v of a closed loop, window %d.", 100*s.Share,
 		bench.Decimal(rates.MessagesPerSecond), bench.Whole(rates.DeliveriesPerSecond),
 		s.Peak.Config.Duration, s.Peak.Config.Window)
-	line("  At the peak the generator's thread was %.0f %% busy, and %.0f %% ready without a processor.\n",
+	line("  At the peak the generator's thread was %.0f %% busy, and %.0f %% ready without a processor.",
 		generator.ThreadPercent, generator.ThreadWaitPercent)
+	if others := s.peakOthersPercent(); others > othersPercentMax {
+		line("  WARNING: meanwhile other programs used %.0f %% of a core: on a quiet machine the peak is higher.", others)
+	}
+	line("")
+}
+
+// othersPercentMax is how much of a core other programs may use without being worth a word; chosen, an
+// idle machine has a tenth of it.
+const othersPercentMax = 20
+
+// peakOthersPercent returns what neither the broker nor the generator used of a core.
+func (s *Soak) peakOthersPercent() float64 {
+	var others, all float64
+	for _, sample := range s.Peak.Samples {
+		if sample.Phase == bench.PhaseMeasure {
+			others, all = others+sample.OthersCPUSeconds, all+sample.Seconds
+		}
+	}
+	return 100 * others / max(all, 1e-9)
 }
 
 func (s *Soak) sixths(b *strings.Builder) {

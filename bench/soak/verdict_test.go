@@ -1,9 +1,11 @@
 package soak
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"mqttd/bench"
 )
@@ -22,6 +24,19 @@ func faultless() *Soak {
 	last := &s.Sixths[parts-1]
 	last.BrokerResidentBytesMax, last.Latency.P99Ns = 118<<20, 7e6
 	return s
+}
+
+func TestADisturbedPeakIsSaid(t *testing.T) {
+	for others, said := range map[float64]bool{0.19: false, 0.21: true} {
+		s := faultless()
+		s.Peak.Samples = []bench.Sample{
+			{Phase: "warm-up", Seconds: 1, OthersCPUSeconds: 2},
+			{Phase: bench.PhaseMeasure, Seconds: 1, OthersCPUSeconds: others},
+		}
+		var text strings.Builder
+		require.NoError(t, s.WriteTable(&text))
+		assert.Equal(t, said, strings.Contains(text.String(), "WARNING: meanwhile other programs used 21 % of a core"), text.String())
+	}
 }
 
 func TestVerdict(t *testing.T) {
