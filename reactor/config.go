@@ -66,6 +66,10 @@ type Config struct {
 	// LogLinesPerSecond bounds the log lines of each kind whose number clients decide, at least 1. Those
 	// beyond are collapsed to a count.
 	LogLinesPerSecond int
+	// SysInterval is the time between two rounds of $SYS messages, 1 s to 1 h. 0: there are none.
+	SysInterval time.Duration
+	// Version is what $SYS/broker/version tells after the broker's name.
+	Version string
 	// Authenticate, when set, decides on every CONNECT that is otherwise acceptable; nil
 	// accepts all. It runs on an event loop and must not block; p is borrowed for the call.
 	Authenticate func(p *codec.Connect) codec.ConnackCode
@@ -81,6 +85,8 @@ const (
 	ClientBufferBytesMin = 1 << 10
 	TimeoutMin           = time.Second
 	TimeoutMax           = time.Hour
+	SysIntervalMin       = time.Second
+	SysIntervalMax       = time.Hour
 )
 
 // Fixed settings of sockets. (chosen)
@@ -112,6 +118,8 @@ func DefaultConfig() Config {
 		RetainedMessagesMax: router.RetainedMessagesMax,
 		RetainedBytesMax:    router.RetainedBytesMax,
 		LogLinesPerSecond:   100,
+		SysInterval:         10 * time.Second,
+		Version:             "dev",
 		Log:                 zerolog.Nop(),
 	}
 }
@@ -151,6 +159,8 @@ func (c *Config) Validate() error {
 	between("max-retained", c.RetainedMessagesMax, 0, math.MaxInt32, "")
 	check(c.RetainedBytesMax >= 0, "max-retained-bytes %d: want 0 at least", c.RetainedBytesMax)
 	between("log-rate", c.LogLinesPerSecond, 1, math.MaxInt32, "")
+	check(c.SysInterval == 0 || c.SysInterval >= SysIntervalMin && c.SysInterval <= SysIntervalMax,
+		"sys-interval %v: want %v to %v, or 0", c.SysInterval, SysIntervalMin, SysIntervalMax)
 	return errors.Join(faults...)
 }
 

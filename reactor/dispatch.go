@@ -13,9 +13,19 @@ func (l *loop) dispatch(c *conn, f *codec.Frame) error {
 	if !session.Legal(c.state, f.Type) {
 		return illegal(c.state, f.Type)
 	}
-	switch f.Type {
-	case codec.PUBLISH:
+	if f.Type == codec.PUBLISH {
 		return l.onPublish(c, f)
+	}
+	err := l.dispatchRare(c, f)
+	if !isProtocolError(err) {
+		l.handled[f.Type].add(1)
+	}
+	return err
+}
+
+// dispatchRare handles a packet that is no PUBLISH.
+func (l *loop) dispatchRare(c *conn, f *codec.Frame) error {
+	switch f.Type {
 	case codec.CONNECT:
 		return l.onConnect(c, *f)
 	case codec.SUBSCRIBE:

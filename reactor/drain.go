@@ -51,6 +51,8 @@ func (l *loop) open(m letter) {
 		l.settle()
 	case letterPending:
 		m.answer <- l.bytesPending()
+	case letterCall:
+		m.call()
 	}
 }
 

@@ -33,9 +33,10 @@ func TestFitLimits(t *testing.T) {
 }
 
 func TestConfigValidateReportsEveryFault(t *testing.T) {
-	bad := Config{Port: -1, Loops: 0, MaxClients: 0, MaxPacketBytes: 1, ClientBufferBytes: 1, ConnectTimeout: time.Millisecond}
+	bad := Config{Port: -1, Loops: 0, MaxClients: 0, MaxPacketBytes: 1, ClientBufferBytes: 1, ConnectTimeout: time.Millisecond,
+		SysInterval: time.Millisecond}
 	err := bad.Validate()
-	for _, name := range []string{"port", "loops", "max-clients", "max-packet-size", "client-buffer", "connect-timeout"} {
+	for _, name := range []string{"port", "loops", "max-clients", "max-packet-size", "client-buffer", "connect-timeout", "sys-interval"} {
 		assert.ErrorContains(t, err, name)
 	}
 	_, err = New(bad)

@@ -16,6 +16,7 @@ import (
 type lines struct {
 	connects, disconnects lineLimit
 	strangers             lineLimit    // connections that were never accepted
+	refusals              lineLimit    // messages for $SYS
 	retainedFullAt        atomic.Int64 // Unix nanoseconds of the latest line
 }
 
@@ -64,6 +65,15 @@ func (n *lines) disconnected(s *Server, c *conn) {
 	event.Str("reason", c.reason.Error()).Msg("client disconnected")
 }
 
+// publishRefused tells of a message of c's for a topic under $SYS: the client's affair, a debug line.
+func (n *lines) publishRefused(s *Server, c *conn, topic []byte) {
+	if s.log.GetLevel() > zerolog.DebugLevel || !s.mayLog(&n.refusals) {
+		return
+	}
+	s.log.Debug().Str("client_id", cut(c.clientID())).Str("topic", cut(string(topic))).
+		Msg("message dropped: clients cannot publish to $SYS")
+}
+
 // retainedFull tells that the store of retained messages is full, once a minute.
 func (n *lines) retainedFull(s *Server) {
 	now := time.Now().UnixNano()
@@ -80,7 +90,7 @@ func (n *lines) tick(s *Server) {
 	for _, kind := range []struct {
 		limit *lineLimit
 		name  string
-	}{{&n.connects, "connected"}, {&n.disconnects, "disconnected"}, {&n.strangers, "turned away"}} {
+	}{{&n.connects, "connected"}, {&n.disconnects, "disconnected"}, {&n.strangers, "turned away"}, {&n.refusals, "publishing to $SYS"}} {
 		if more := s.newSecond(kind.limit); more > 0 {
 			s.log.Info().Int64("more", more).Msgf("more clients %s than log lines are written for", kind.name)
 		}

@@ -37,12 +37,13 @@ type loop struct {
 	flushTask flushTask // the Runnable, allocated once
 	scheduled bool      // flushTask waits to run
 
-	serving   *conn     // whose input is being handled; nil: nobody's
-	published [3]uint64 // PUBLISH packets in it, by QoS, not yet counted
-	replies   []byte    // packets for serving, written when its input is handled
-	owed      []owed    // replies that wait for the flush, in order
-	debt      []byte    // their bytes
-	codes     []byte    // scratch of onSubscribe
+	serving        *conn     // whose input is being handled; nil: nobody's
+	published      [3]uint64 // PUBLISH packets in it, by QoS, not yet counted
+	publishedBytes uint64    // their payloads
+	replies        []byte    // packets for serving, written when its input is handled
+	owed           []owed    // replies that wait for the flush, in order
+	debt           []byte    // their bytes
+	codes          []byte    // scratch of onSubscribe
 
 	// Scratch of deliver.
 	spans   []span
@@ -217,6 +218,10 @@ func (l *loop) served(c *conn) {
 			l.publishReceived[qos].add(n)
 			l.published[qos] = 0
 		}
+	}
+	if l.publishedBytes > 0 {
+		l.publishBytesReceived.add(l.publishedBytes)
+		l.publishedBytes = 0
 	}
 }
 

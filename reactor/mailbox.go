@@ -14,6 +14,7 @@ type letter struct {
 	handle session.Handle // letterKick, letterReleased: whom it concerns
 	waiter session.Handle // letterKick: who waits for it
 	answer chan<- int     // letterQuiesce, letterPending
+	call   func()         // letterCall
 }
 
 type letterKind uint8
@@ -26,6 +27,7 @@ const (
 	letterReleased                   // the connection that handle waits for is gone
 	letterQuiesce                    // read no more input, flush, then answer
 	letterPending                    // answer with the bytes that wait for this loop's readers
+	letterCall                       // call
 )
 
 // mailboxBytesMax is how many bytes of logs may wait for one loop before the others wait for it, see

@@ -17,6 +17,7 @@ func (l *loop) onPublish(c *conn, f *codec.Frame) error {
 		return err
 	}
 	l.published[p.QoS]++
+	l.publishedBytes += uint64(len(p.Payload))
 	switch p.QoS {
 	case codec.QoS1:
 		l.replies = codec.AppendAck(l.replies, codec.PUBACK, p.PacketID)
@@ -25,6 +26,10 @@ func (l *loop) onPublish(c *conn, f *codec.Frame) error {
 		if !c.session.Receive(p.PacketID) {
 			return nil // published when it came first [MQTT-4.3.3-2]
 		}
+	}
+	if p.Topic[0] == '$' && underSys(p.Topic) {
+		l.refusePublish(c, p.Topic)
+		return nil
 	}
 	if p.Retain {
 		l.retain(p.Topic, p.Payload)
@@ -83,21 +88,36 @@ func (l *loop) retain(topic, payload []byte) {
 		l.server.retained.Clear(topic)
 		return
 	}
-	packet := codec.AppendPublish(nil, &codec.Publish{Topic: topic, Payload: payload, Retain: true})
-	if !l.server.retained.Store(topic, packet) {
+	if !l.server.retained.Store(topic, retainedPacket(topic, payload)) {
 		l.retainedRefused.add(1)
 		l.server.lines.retainedFull(l.server)
 	}
 }
 
-// publishWill publishes the session's Will Message [MQTT-3.1.2-8].
-func (l *loop) publishWill(w *session.Will) {
+// refusePublish drops a message from a client for a topic that is the broker's own. In MQTT 3.1.1 there is no
+// way to say so: it is acknowledged like any other [MQTT-3.3.5-2].
+func (l *loop) refusePublish(c *conn, topic []byte) {
+	l.publishRefused.add(1)
+	l.server.lines.publishRefused(l.server, c, topic)
+}
+
+// publishWill publishes c's Will Message [MQTT-3.1.2-8].
+func (l *loop) publishWill(c *conn, w *session.Will) {
 	topic := []byte(w.Topic)
+	if underSys(topic) {
+		l.refusePublish(c, topic)
+		return
+	}
 	if w.Retain {
 		l.retain(topic, w.Payload)
 	}
+	l.spread(topic, w.Payload)
+}
+
+// spread sends a message of the broker's own, or a Will, to its subscribers. The topic must be valid.
+func (l *loop) spread(topic, payload []byte) {
 	route, err := l.routes.Route(topic)
-	if err == nil && route.Len() > 0 { // CONNECT was refused for a bad topic
-		l.encode(topic, w.Payload, route)
+	if err == nil && route.Len() > 0 {
+		l.encode(topic, payload, route)
 	}
 }

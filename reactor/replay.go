@@ -35,7 +35,8 @@ const replayNodes = 256
 
 // startReplay has the retained messages that match the filters sent to c.
 func (l *loop) startReplay(c *conn, filters []string) {
-	if len(filters) == 0 || l.server.retained.Len() == 0 {
+	filters = l.server.worthReplay(filters)
+	if len(filters) == 0 {
 		return
 	}
 	if c.replay == nil {
@@ -44,7 +45,9 @@ func (l *loop) startReplay(c *conn, filters []string) {
 			l.hold(c)
 		}
 	}
-	c.replay.add(filters, l.server.retained.Sequence())
+	for _, f := range filters {
+		c.replay.add(f, l.server.retainedFor(f).Sequence())
+	}
 }
 
 // hold has c get retained messages: nothing else waits for it, but live ones do from now on.
@@ -54,12 +57,10 @@ func (l *loop) hold(c *conn) {
 	l.replayDue = true
 }
 
-// add queues the filters that are not waiting already: those will be sent once, after this.
-// sequence is that of the last message stored before; newer ones come live.
-func (r *replay) add(filters []string, sequence uint64) {
-	for _, f := range filters {
-		r.waiting.push(pendingFilter{f, sequence})
-	}
+// add queues a filter; one that waits already will be sent once, after this. sequence is that of the last
+// message stored before; newer ones come live.
+func (r *replay) add(filter string, sequence uint64) {
+	r.waiting.push(pendingFilter{filter, sequence})
 }
 
 // remove forgets a filter that was unsubscribed. A nil replay has none.
@@ -74,10 +75,10 @@ func (r *replay) remove(filter string) {
 }
 
 // begin turns to the next filter. There must be one.
-func (r *replay) begin(retained *router.Retained) {
+func (r *replay) begin(s *Server) {
 	next := r.waiting.pop()
 	r.filter = next.filter
-	r.cursor = retained.CursorAt(next.filter, next.sequence)
+	r.cursor = s.retainedFor(next.filter).CursorAt(next.filter, next.sequence)
 }
 
 // look finds more messages, when all that were found are sent.
@@ -248,7 +249,7 @@ func (r *replay) fill(p *page, l *loop) {
 			return
 		}
 		if r.cursor == nil {
-			r.begin(l.server.retained)
+			r.begin(l.server)
 		}
 		r.look()
 	}

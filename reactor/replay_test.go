@@ -260,15 +260,19 @@ func TestReplayQueue(t *testing.T) {
 	var r replay
 	var want []string
 	for i := range filters {
-		r.add([]string{fmt.Sprint("filter/", i)}, 0)
+		r.add(fmt.Sprint("filter/", i), 0)
 		want = append(want, fmt.Sprint("filter/", i))
 	}
-	r.add(want, 0)
+	for _, f := range want {
+		r.add(f, 0)
+	}
 	for i := range filters / 2 {
 		r.remove(fmt.Sprint("filter/", 2*i))
 		r.remove("never asked for")
 	}
-	r.add(want, 0)
+	for _, f := range want {
+		r.add(f, 0)
+	}
 	assert.Equal(t, filters, r.waiting.len())
 	assert.Len(t, r.waiting.at, filters)
 	for i := range filters {
@@ -285,7 +289,8 @@ func TestReplayCutShort(t *testing.T) {
 		retain(t, s, fmt.Sprintf("a/%d/b", i), "v")
 	}
 	var r replay
-	r.add([]string{"a/+/c", "a/1/b"}, s.retained.Sequence())
+	r.add("a/+/c", s.retained.Sequence())
+	r.add("a/1/b", s.retained.Sequence())
 	p := page{room: 100}
 	l.turn.over = true
 	r.fill(&p, l)
@@ -337,7 +342,7 @@ func TestReplayDoesNotCountWhatIsGone(t *testing.T) {
 	retain(t, s, "a/1", "v")
 	retain(t, s, "a/2", "v")
 	var r replay
-	r.add([]string{"a/+"}, s.retained.Sequence())
+	r.add("a/+", s.retained.Sequence())
 	first, second := page{room: len(publish("a/1", "v"))}, page{room: 100}
 	r.fill(&first, l)
 	assert.EqualValues(t, 1, first.count)

@@ -32,6 +32,7 @@ type Server struct {
 	clients  *session.Clients
 	router   *router.Router
 	retained *router.Retained
+	sys      *sysTree
 
 	address   string // immutable once listening
 	engine    gnet.Engine
@@ -82,6 +83,7 @@ func New(config Config) (*Server, error) {
 	for i := range config.Loops {
 		s.loops = append(s.loops, newLoop(s, i))
 	}
+	s.sys = newSysTree(s)
 	return s, nil
 }
 
@@ -141,6 +143,7 @@ func (s *Server) OnTick() (time.Duration, gnet.Action) {
 			return time.Hour, gnet.Shutdown
 		}
 		close(s.listening)
+		go s.sys.run()
 		return time.Second, gnet.None
 	}
 	for _, l := range s.loops {

@@ -1,6 +1,10 @@
 package reactor
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"mqttd/codec"
+)
 
 // Stats is a sum of the loops' counters, taken while they run: each number is exact, the
 // numbers together are not one instant. Totals are since the start.
@@ -24,10 +28,17 @@ type Stats struct {
 	Panics            uint64 // recovered; each one is a bug
 	RepliesOverflow   uint64 // connections closed: replies not read
 
-	PublishReceived  [3]uint64 // by QoS
-	HandoverWaits    uint64    // hand-overs that had to wait for the other loop
-	RetainedRefused  uint64    // messages delivered but not retained: store full
-	FiltersRefused   uint64    // SUBSCRIBE filters answered with 0x80
+	PacketsReceived  uint64 // of any type, but those that broke a rule
+	PacketsSent      uint64 // of any type
+	ConnectsReceived uint64
+
+	PublishReceived      [3]uint64 // by QoS
+	PublishBytesReceived uint64    // payloads
+	PublishRefused       uint64    // PUBLISH packets and Wills with a topic under $SYS: acknowledged, and dropped
+
+	HandoverWaits    uint64 // hand-overs that had to wait for the other loop
+	RetainedRefused  uint64 // messages delivered but not retained: store full
+	FiltersRefused   uint64 // SUBSCRIBE filters answered with 0x80
 	RouteCacheResets uint64
 
 	BytesReceived, BytesSent uint64
@@ -56,6 +67,8 @@ type counters struct {
 	connectTimeouts, keepAliveTimeouts, protocolErrors, takeovers    counter
 	panics, repliesOverflow, willsRefused                            counter
 	publishReceived                                                  [3]counter
+	publishBytesReceived, publishRefused                             counter
+	handled                                                          [16]counter // packets but PUBLISH, by type
 	matched, delivered, handoverWaits                                counter
 	dropped                                                          [Reasons]counter
 	waitingMessages, waitingBytes, congestedNow                      counter
@@ -95,6 +108,9 @@ func (c *counters) addTo(st *Stats) {
 	for qos := range c.publishReceived {
 		st.PublishReceived[qos] += c.publishReceived[qos].load()
 	}
+	st.PublishBytesReceived += c.publishBytesReceived.load()
+	st.PublishRefused += c.publishRefused.load()
+	c.addPackets(st)
 	st.Matched += c.matched.load()
 	st.Delivered += c.delivered.load()
 	for reason := range c.dropped {
@@ -112,4 +128,29 @@ func (c *counters) addTo(st *Stats) {
 	st.RouteCacheResets += c.routeCacheResets.load()
 	st.BytesReceived += c.bytesReceived.load()
 	st.BytesSent += c.bytesSent.load()
+}
+
+// addPackets adds the packets of all types. Those sent are not counted one by one: the broker answers each
+// packet but DISCONNECT and some of the acknowledgements with one packet, and what else it sends are messages.
+func (c *counters) addPackets(st *Stats) {
+	st.ConnectsReceived += c.handled[codec.CONNECT].load()
+	for t := range c.handled {
+		st.PacketsReceived += c.handled[t].load()
+	}
+	for qos := range c.publishReceived {
+		st.PacketsReceived += c.publishReceived[qos].load()
+	}
+	st.PacketsSent += c.delivered.load() + c.connects.load() + c.connectsRefused.load()
+	st.PacketsSent += c.publishReceived[codec.QoS1].load() + c.publishReceived[codec.QoS2].load()
+	for _, t := range answeredTypes {
+		st.PacketsSent += c.handled[t].load()
+	}
+}
+
+// answeredTypes are the packets that are answered at once, PUBLISH and CONNECT apart.
+var answeredTypes = [...]codec.PacketType{codec.SUBSCRIBE, codec.UNSUBSCRIBE, codec.PINGREQ, codec.PUBREC, codec.PUBREL}
+
+// publishes returns the PUBLISH packets received at any QoS.
+func (st *Stats) publishes() uint64 {
+	return st.PublishReceived[codec.QoS0] + st.PublishReceived[codec.QoS1] + st.PublishReceived[codec.QoS2]
 }

@@ -73,7 +73,7 @@ func (l *loop) reap() {
 		c := l.buried[l.willsDone]
 		l.willsDone++ // first: its turn may end in a panic
 		if c.wills(l) {
-			l.publishWill(c.session.Will)
+			l.publishWill(c, c.session.Will)
 		}
 	}
 }

@@ -57,6 +57,8 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	set.Var(size{&c.RetainedBytesMax}, "max-retained-bytes", "`bytes` of retained messages, with their topics")
 	set.IntVar(&c.LogLinesPerSecond, "log-rate", c.LogLinesPerSecond,
 		"log `lines` a second of each kind whose number clients decide; the rest is counted")
+	set.DurationVar(&c.SysInterval, "sys-interval", c.SysInterval,
+		"`time` between two rounds of $SYS messages, such as 10s; 0 turns them off")
 	level := set.String("log-level", "info", "least `level` that is logged: trace, debug, info, warn, error")
 	set.StringVar(&o.logFormat, "log-format", "auto", "`format` of the log: console, json, or auto: console on a terminal")
 	version := set.Bool("version", false, "print the version and exit")

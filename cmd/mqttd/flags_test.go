@@ -14,12 +14,13 @@ import (
 
 func TestFlagsSetTheConfiguration(t *testing.T) {
 	o, err := parseFlags([]string{"-port", "1884", "-host", "127.0.0.1", "-loops", "3", "-max-clients", "50",
-		"-max-packet-size", "2000", "-client-buffer", "3000", "-connect-timeout", "4s",
+		"-max-packet-size", "2000", "-client-buffer", "3000", "-connect-timeout", "4s", "-sys-interval", "0",
 		"-log-level", "debug", "-log-format", "json"}, nil)
 	require.NoError(t, err)
 	want := reactor.DefaultConfig()
 	want.Port, want.Host, want.Loops, want.MaxClients = 1884, "127.0.0.1", 3, 50
 	want.MaxPacketBytes, want.ClientBufferBytes, want.ConnectTimeout = 2000, 3000, 4*time.Second
+	want.SysInterval = 0
 	assert.Equal(t, want, o.config)
 	assert.Equal(t, zerolog.DebugLevel, o.logLevel)
 	assert.Equal(t, "json", o.logFormat)
@@ -47,6 +48,7 @@ func TestBadFlagsAreOneLineThatNamesTheRemedy(t *testing.T) {
 		{"all faults at once", []string{"-loops", "0", "-max-clients", "0"}, "loops 0: want 1 to 256; max-clients 0: want 1 to"},
 		{"no unit", []string{"-connect-timeout", "10"}, `invalid value "10" for flag -connect-timeout`},
 		{"too short", []string{"-connect-timeout", "1ms"}, "connect-timeout 1ms: want 1s to 1h0m0s"},
+		{"neither off nor long enough", []string{"-sys-interval", "10ms"}, "sys-interval 10ms: want 1s to 1h0m0s, or 0"},
 		{"unknown level", []string{"-log-level", "loud"}, `log-level "loud": want trace, debug, info, warn or error`},
 		{"unknown format", []string{"-log-format", "xml"}, `log-format "xml": want console, json or auto`},
 		{"an argument", []string{"1884"}, `unexpected argument "1884"`},

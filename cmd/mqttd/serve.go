@@ -22,7 +22,7 @@ func serve(o options) int {
 	signal.Ignore(syscall.SIGPIPE) // a log reader that goes away must not take the broker along
 	log, flushLog := newLog(o, os.Stderr)
 	defer flushLog()
-	o.config.Log = log
+	o.config.Log, o.config.Version = log, version
 	server, err := reactor.New(o.config)
 	if err != nil {
 		log.Error().Err(err).Msg("cannot start")
@@ -92,7 +92,7 @@ func announce(log zerolog.Logger, c reactor.Config, server *reactor.Server) {
 	log.Info().Str("version", version).Str("listener", server.Addr()).Int("loops", c.Loops).
 		Int("max_clients", l.MaxClients).Msg("mqttd listens for MQTT 3.1 and 3.1.1, anyone may connect")
 	log.Info().Int("max_packet_size", c.MaxPacketBytes).Int("client_buffer", c.ClientBufferBytes).
-		Stringer("connect_timeout", c.ConnectTimeout).Int("connections", l.Connections).
+		Stringer("connect_timeout", c.ConnectTimeout).Stringer("sys_interval", c.SysInterval).Int("connections", l.Connections).
 		Uint64("descriptors", l.Descriptors).Msg("limits in force")
 }
 

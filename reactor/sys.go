@@ -1,0 +1,168 @@
+package reactor
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"mqttd/codec"
+	"mqttd/router"
+)
+
+// The broker tells how it does in retained messages on topics under $SYS: on $SYS/broker/ by the names
+// and in the formats of Mosquitto, which monitors know, and on $SYS/mqttd/ about losses. Every
+// Config.SysInterval, when the clock shows a multiple of it, a round publishes the values that have changed.
+//
+// Rounds run on a goroutine of their own. It sums counters, which anyone may load, asks the loops by letter
+// about their clients, and has the first loop publish what is new.
+
+// sysTree holds the $SYS messages and knows what was published last. What is not said to be something
+// else is confined to the goroutine of rounds.
+type sysTree struct {
+	server   *Server          // immutable
+	retained *router.Retained // for replays: the users' messages neither fill it nor count in it
+
+	started    time.Time
+	published  map[string]string // topic -> payload
+	loads      loads
+	heap       heapGauge
+	clientsMax int // connected at the time of a round
+}
+
+// sysValue is a message on a $SYS topic; an empty payload removes what is retained there.
+type sysValue struct{ topic, payload string }
+
+const (
+	sysRoot = "$SYS"
+
+	// Limits of the store of $SYS messages: twice what lossTopicsMax clients and all else take. (chosen)
+	sysMessagesMax = 4 << 10
+	sysBytesMax    = 8 << 20
+
+	// sysBatch is how many messages a loop publishes in one turn. (chosen)
+	sysBatch = 200
+)
+
+func newSysTree(s *Server) *sysTree {
+	return &sysTree{
+		server:    s,
+		retained:  router.NewRetained(sysMessagesMax, sysBytesMax),
+		started:   time.Now(),
+		published: make(map[string]string),
+	}
+}
+
+// run does a round at once, so that early subscribers find all topics, and then one per interval, until the
+// server has stopped. It returns at once when $SYS is turned off.
+func (t *sysTree) run() {
+	interval := t.server.config.SysInterval
+	if interval == 0 {
+		return
+	}
+	for {
+		t.round(time.Now())
+		select {
+		case <-time.After(untilMultiple(time.Now(), interval)):
+		case <-t.server.stopped:
+			return
+		}
+	}
+}
+
+// untilMultiple returns how long it takes until the clock shows a multiple of interval.
+func untilMultiple(now time.Time, interval time.Duration) time.Duration {
+	return interval - time.Duration(now.UnixNano())%interval
+}
+
+// round publishes what has changed since the round before.
+func (t *sysTree) round(now time.Time) {
+	stats := t.server.Stats()
+	values := t.brokerValues(&stats, now)
+	values = append(values, lossValues(&stats)...)
+	clients := t.survey(&stats)
+	values = append(values, clients.values()...)
+	t.publish(t.changes(values, clients.complete))
+}
+
+// changes returns the values that differ from what was published last, and removals of the topics that are not
+// among the values any more. Without complete nothing is removed.
+func (t *sysTree) changes(values []sysValue, complete bool) (changed []sysValue) {
+	current := make(map[string]bool, len(values))
+	for _, v := range values {
+		current[v.topic] = true
+		if t.published[v.topic] != v.payload {
+			t.published[v.topic] = v.payload
+			changed = append(changed, v)
+		}
+	}
+	if !complete {
+		return changed
+	}
+	for topic := range t.published {
+		if !current[topic] {
+			delete(t.published, topic)
+			changed = append(changed, sysValue{topic: topic})
+		}
+	}
+	return changed
+}
+
+// publish has the first loop publish the values, and returns when it has.
+func (t *sysTree) publish(values []sysValue) {
+	first := t.server.loops[0]
+	for batch := range slices.Chunk(values, sysBatch) {
+		done := make(chan struct{})
+		first.post(letter{kind: letterCall, call: func() {
+			defer close(done)
+			for _, v := range batch {
+				first.publishSys(v)
+			}
+		}})
+		select {
+		case <-done:
+		case <-t.server.stopped:
+			return
+		}
+	}
+}
+
+// publishSys retains a $SYS message and sends it to the subscribers.
+func (l *loop) publishSys(v sysValue) {
+	if l.quiesced {
+		return
+	}
+	topic, payload := []byte(v.topic), []byte(v.payload)
+	if len(payload) == 0 {
+		l.server.sys.retained.Clear(topic)
+	} else {
+		l.server.sys.retained.Store(topic, retainedPacket(topic, payload)) // the store is large enough
+	}
+	l.spread(topic, payload)
+}
+
+// underSys reports whether a topic's, or a filter's, first level is $SYS.
+func underSys[T string | []byte](topic T) bool {
+	return len(topic) >= len(sysRoot) && string(topic[:len(sysRoot)]) == sysRoot &&
+		(len(topic) == len(sysRoot) || topic[len(sysRoot)] == '/')
+}
+
+// retainedFor returns the store with the messages that the filter may match.
+func (s *Server) retainedFor(filter string) *router.Retained {
+	if underSys(filter) {
+		return s.sys.retained
+	}
+	return s.retained
+}
+
+// worthReplay returns those of the filters for which anything may be retained. It reuses the slice.
+func (s *Server) worthReplay(filters []string) []string {
+	return slices.DeleteFunc(filters, func(f string) bool { return s.retainedFor(f).Len() == 0 })
+}
+
+// retainedPacket returns the packet that brings a retained message to a new subscriber.
+func retainedPacket(topic, payload []byte) []byte {
+	return codec.AppendPublish(nil, &codec.Publish{Topic: topic, Payload: payload, Retain: true})
+}
+
+// sysTopic joins levels to a topic under $SYS.
+func sysTopic(levels ...string) string { return sysRoot + "/" + strings.Join(levels, "/") }

@@ -1,0 +1,67 @@
+package reactor
+
+import (
+	"fmt"
+	"runtime/metrics"
+	"strconv"
+	"time"
+)
+
+// brokerValues returns what is published on $SYS/broker/. What Mosquitto means by a name is in mosquitto(8).
+//
+// Left out is publish/bytes/sent: the size of payloads is not known any more where they are sent.
+func (t *sysTree) brokerValues(st *Stats, now time.Time) []sysValue {
+	t.clientsMax = max(t.clientsMax, st.Clients)
+	t.heap.read()
+	var values []sysValue
+	text := func(topic, payload string) {
+		values = append(values, sysValue{sysTopic("broker", topic), payload})
+	}
+	number := func(n uint64, topics ...string) {
+		for _, topic := range topics {
+			text(topic, strconv.FormatUint(n, 10))
+		}
+	}
+	text("version", "mqttd version "+t.server.config.Version)
+	text("uptime", fmt.Sprintf("%d seconds", int64(now.Sub(t.started).Seconds())))
+
+	// A Session ends with its connection, so there are no clients but those connected.
+	number(uint64(st.Clients), "clients/total", "clients/connected", "clients/active")
+	number(uint64(t.clientsMax), "clients/maximum")
+	number(0, "clients/disconnected", "clients/inactive", "clients/expired")
+	number(st.Accepted+st.RefusedSockets, "connections/socket/count") // since the start
+
+	number(uint64(st.Subscriptions), "subscriptions/count")
+	number(0, "shared_subscriptions/count")
+	number(uint64(st.Retained), "retained messages/count", "messages/stored", "store/messages/count")
+	number(uint64(st.RetainedBytes), "store/messages/bytes") // Mosquitto counts payloads only
+	number(0, "messages/inflight")                           // nothing is sent above QoS 0
+
+	number(st.PacketsReceived, "messages/received")
+	number(st.PacketsSent, "messages/sent")
+	number(st.publishes(), "publish/messages/received")
+	number(st.Delivered, "publish/messages/sent")
+	number(st.Dropped.Total(), "publish/messages/dropped")
+	number(st.PublishBytesReceived, "publish/bytes/received") // payloads
+	number(st.BytesReceived, "bytes/received")
+	number(st.BytesSent, "bytes/sent")
+	number(uint64(st.WaitingMessages), "packet/out/count")
+	number(uint64(st.WaitingBytes), "packet/out/bytes")
+
+	number(t.heap.current, "heap/current")
+	number(t.heap.maximum, "heap/maximum")
+	t.loads.advance(st, now.Sub(t.started))
+	t.loads.each(text)
+	return values
+}
+
+// heapGauge measures the memory that objects on the heap take, garbage included, without stopping the
+// program.
+type heapGauge struct{ current, maximum uint64 }
+
+func (g *heapGauge) read() {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	g.current = sample[0].Value.Uint64()
+	g.maximum = max(g.maximum, g.current)
+}
