@@ -90,7 +90,10 @@ func (n *lines) tick(s *Server) {
 	for _, kind := range []struct {
 		limit *lineLimit
 		name  string
-	}{{&n.connects, "connected"}, {&n.disconnects, "disconnected"}, {&n.strangers, "turned away"}, {&n.refusals, "publishing to $SYS"}} {
+	}{
+		{&n.connects, "connected"}, {&n.disconnects, "disconnected"},
+		{&n.strangers, "turned away"}, {&n.refusals, "publishing to $SYS"},
+	} {
 		if more := s.newSecond(kind.limit); more > 0 {
 			s.log.Info().Int64("more", more).Msgf("more clients %s than log lines are written for", kind.name)
 		}
