@@ -90,7 +90,7 @@ func TestSurvey(t *testing.T) {
 }
 
 // onEachClient calls f for each client, on its loop.
-func onEachClient(t *testing.T, s *Server, f func(l *loop, c *conn)) {
+func onEachClient(t testing.TB, s *Server, f func(l *loop, c *conn)) {
 	t.Helper()
 	for _, l := range s.loops {
 		done := make(chan struct{})
@@ -166,5 +166,27 @@ func TestLevelOf(t *testing.T) {
 		level := levelOf(clientID)
 		assert.Equal(t, want, level)
 		assert.NoError(t, codec.CheckTopicName([]byte(level)))
+	}
+}
+
+// BenchmarkSysRound is what a round costs, on the goroutine of rounds and on the loops, with clients of which none
+// or all lose messages between two rounds.
+func BenchmarkSysRound(b *testing.B) {
+	for _, losers := range []int{0, 2000} {
+		b.Run(fmt.Sprint(losers, " losing clients"), func(b *testing.B) {
+			s := start(b, func(c *Config) { c.SysInterval = 0 })
+			for i := range losers {
+				connect(b, s, fmt.Sprint("client-", i))
+			}
+			now := time.Now()
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				onEachClient(b, s, func(l *loop, c *conn) { l.lose(c, ReasonSlow, 1) })
+				now = now.Add(10 * time.Second)
+				b.StartTimer()
+				s.sys.round(now)
+			}
+		})
 	}
 }
