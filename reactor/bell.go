@@ -1,12 +1,9 @@
 package reactor
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
-	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
@@ -19,9 +16,8 @@ import (
 
 // bell is the context of that connection.
 type bell struct {
-	server *Server
-	loop   *loop         // set by hang
-	end    *net.UnixConn // what is rung
+	loop *loop
+	end  *net.UnixConn // what is rung
 }
 
 // ring wakes the loop up to drain its mailbox. Any goroutine may call it, after a push that found
@@ -37,10 +33,10 @@ func (l *loop) ring() {
 
 var ringByte = []byte{1}
 
-// hang is called on the loop that the bell was registered with.
+// hang is called on the loop that the bell was enrolled with.
 func (b *bell) hang(gc gnet.Conn) {
-	b.loop = b.server.loopOf(gc.EventLoop())
 	if raw, err := b.end.SyscallConn(); err == nil { // it fails for a nil connection only
+		b.loop.engine = gc.EventLoop()
 		b.loop.bellEnd = b.end
 		b.loop.bell.Store(&raw)
 	}
@@ -53,45 +49,33 @@ func (l *loop) unhang() {
 	}
 }
 
-// attach gives each loop its bell. gnet has no list of its loops, but what is registered with
-// it goes to one loop after the other.
-func (s *Server) attach() error {
-	for range s.loops {
-		if err := s.attachOne(); err != nil {
+// attach gives each loop its bell and learns which of gnet's it is. gnet has no list of its loops,
+// but what is enrolled goes to the one with the fewest connections: to each in turn.
+func (s *Server) attach(loops *gnet.Client) error {
+	known := make(map[gnet.EventLoop]bool)
+	for i, l := range s.loops {
+		if err := l.attach(loops); err != nil {
 			return err
 		}
-	}
-	for i, l := range s.loops {
-		if l.bell.Load() == nil {
-			return fmt.Errorf("loop %d got no bell", i)
+		if l.bell.Load() == nil || known[l.engine] {
+			return fmt.Errorf("loop %d got no bell of its own", i)
 		}
+		known[l.engine] = true
 		l.ring() // for letters that came before the bell
 	}
 	return nil
 }
 
-func (s *Server) attachOne() error {
+func (l *loop) attach(loops *gnet.Client) error {
 	inside, end, err := socketPair()
 	if err != nil {
 		return err
 	}
-	ctx := gnet.NewNetConnContext(context.Background(), inside)
-	registered, err := s.engine.Register(gnet.NewContext(ctx, &bell{server: s, end: end}))
-	if err != nil {
-		inside.Close()
+	if _, err = loops.EnrollContext(inside, &bell{loop: l, end: end}); err != nil { // it closes inside, and keeps a duplicate
 		end.Close()
-		return err
 	}
-	select {
-	case result := <-registered: // gnet has closed inside and keeps a duplicate
-		return result.Err
-	case <-time.After(attachMax):
-		return errors.New("no answer")
-	}
+	return err
 }
-
-// attachMax is how long a loop may take to come up. (chosen)
-const attachMax = 10 * time.Second
 
 func socketPair() (a, b *net.UnixConn, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -115,18 +99,4 @@ func unixConn(fd int) (*net.UnixConn, error) {
 		return nil, err
 	}
 	return c.(*net.UnixConn), nil
-}
-
-// loopOf returns our loop for one of gnet's. It is called on that loop; the first call makes
-// the one the other's.
-func (s *Server) loopOf(engine gnet.EventLoop) *loop {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l := s.assigned[engine]
-	if l == nil {
-		l = s.loops[len(s.assigned)]
-		l.engine = engine
-		s.assigned[engine] = l
-	}
-	return l
 }

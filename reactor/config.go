@@ -32,6 +32,12 @@ type Config struct {
 	// ConnectTimeout is how long a connection may take to send its CONNECT, 1 s to 1 h,
 	// kept to within 2 s.
 	ConnectTimeout time.Duration
+	// ConnectRate is how many connections are accepted per second, 0 to ConnectRateMax; 0: as many
+	// as come. Those above it wait in the kernel's backlog; when that fills up or the wait
+	// would exceed ConnectTimeout, the oldest is closed and counted.
+	ConnectRate int
+	// ConnectBurst is how many are accepted at once after a quiet time, 1 to ConnectBurstMax.
+	ConnectBurst int
 	// ConnectBytesMax is the largest CONNECT accepted, PacketBytesMin to 1 MiB, and how much input is
 	// held for a connection that waits for the end of another.
 	ConnectBytesMax int
@@ -87,6 +93,8 @@ const (
 	TimeoutMax           = time.Hour
 	SysIntervalMin       = time.Second
 	SysIntervalMax       = time.Hour
+	ConnectRateMax       = 1_000_000
+	ConnectBurstMax      = 1_000_000
 )
 
 // Fixed settings of sockets. (chosen)
@@ -107,6 +115,8 @@ func DefaultConfig() Config {
 		MaxClients:          10_000,
 		MaxPacketBytes:      1 << 20,
 		ConnectTimeout:      10 * time.Second,
+		ConnectRate:         1000,
+		ConnectBurst:        5000,
 		ConnectBytesMax:     64 << 10,
 		ClientIDBytesMax:    256,
 		WillBytesMax:        64 << 10,
@@ -144,6 +154,8 @@ func (c *Config) Validate() error {
 		check(d >= TimeoutMin && d <= TimeoutMax, "%s %v: want %v to %v", flag, d, TimeoutMin, TimeoutMax)
 	}
 	lasts("connect-timeout", c.ConnectTimeout)
+	between("connect-rate", c.ConnectRate, 0, ConnectRateMax, "")
+	between("connect-burst", c.ConnectBurst, 1, ConnectBurstMax, "")
 	between("max-connect-size", c.ConnectBytesMax, PacketBytesMin, 1<<20, " bytes")
 	between("max-client-id", c.ClientIDBytesMax, 23, stringBytesMax, " bytes")
 	between("max-will-size", c.WillBytesMax, 0, 64<<10, " bytes")

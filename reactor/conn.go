@@ -31,6 +31,7 @@ type conn struct {
 	pace       pace        // when it is written to
 	congestion *congestion // nil unless blocked
 
+	opened    bool           // its loop has got it; set before anyone else looks
 	owed      bool           // replies for it stand in loop.owed
 	awaiting  bool           // a takeover: the connection before this one is not gone yet
 	undead    bool           // closed and reaped, but awaiting: not buried yet

@@ -21,9 +21,12 @@ type Limits struct {
 const (
 	// descriptorMargin is left for files, pollers and what the Go runtime opens. (chosen)
 	descriptorMargin = 64
-	// descriptorsPerLoop are a listener, an epoll set, an eventfd, both ends of the doorbell,
-	// and one connection accepted before it is refused.
-	descriptorsPerLoop = 6
+	// descriptorsPerLoop are an epoll set, an eventfd, both ends of the doorbell, and the second
+	// descriptors of the connections on their way to the loop.
+	descriptorsPerLoop = 4 + enrollingMax
+	// descriptorsOfAcceptor are the listener, and either a connection accepted before it is
+	// refused or the second descriptor of one for which a loop has no room yet.
+	descriptorsOfAcceptor = 2
 	// refusalRoom is how many connections beyond the slots may be open, so that a client
 	// that finds the server full is told so with CONNACK 0x03. (chosen)
 	refusalRoom = 256
@@ -44,10 +47,10 @@ func raiseDescriptorLimit() (uint64, error) {
 	return limit.Cur, nil
 }
 
-// fitLimits returns the limits that hold with so many descriptors. gnet shuts the whole
-// engine down when accept fails for want of a descriptor, so that must never happen.
+// fitLimits returns the limits that hold with so many descriptors: a client is better told that the
+// server is full than left in the backlog.
 func fitLimits(descriptors uint64, loops, maxClients int) (Limits, error) {
-	spare := int64(descriptorMargin + descriptorsPerLoop*loops)
+	spare := int64(descriptorMargin + descriptorsOfAcceptor + descriptorsPerLoop*loops)
 	usable := int64(min(descriptors, 1<<30)) - spare
 	if usable < 2 {
 		return Limits{}, fmt.Errorf("the descriptor limit of %d is too small for %d loops: raise it (ulimit -n) to %d at least",

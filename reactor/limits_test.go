@@ -16,8 +16,8 @@ func TestFitLimits(t *testing.T) {
 		maxClients, connections int
 	}{
 		{"plenty: as wanted, and room to refuse", 20_000, 2, 10_000, 10_000, 10_256},
-		{"a limit of 1024 lowers it", 1024, 2, 10_000, 830, 948},
-		{"the smallest that starts", 78, 2, 10_000, 1, 2},
+		{"a limit of 1024 lowers it", 1024, 2, 10_000, 818, 934},
+		{"the smallest that starts", 92, 2, 10_000, 1, 2},
 		{"unlimited", ^uint64(0), 8, 1_000_000, 1_000_000, 1_000_256},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -25,18 +25,18 @@ func TestFitLimits(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, test.maxClients, got.MaxClients)
 			assert.Equal(t, test.connections, got.Connections)
-			assert.LessOrEqual(t, uint64(got.Connections+descriptorMargin+descriptorsPerLoop*test.loops), test.descriptors)
+			assert.LessOrEqual(t, uint64(got.Connections+descriptorMargin+descriptorsOfAcceptor+descriptorsPerLoop*test.loops), test.descriptors)
 		})
 	}
-	_, err := fitLimits(77, 2, 10_000)
+	_, err := fitLimits(91, 2, 10_000)
 	assert.ErrorContains(t, err, "ulimit -n")
 }
 
 func TestConfigValidateReportsEveryFault(t *testing.T) {
 	bad := Config{Port: -1, Loops: 0, MaxClients: 0, MaxPacketBytes: 1, ClientBufferBytes: 1, ConnectTimeout: time.Millisecond,
-		SysInterval: time.Millisecond}
+		SysInterval: time.Millisecond, ConnectRate: -1}
 	err := bad.Validate()
-	for _, name := range []string{"port", "loops", "max-clients", "max-packet-size", "client-buffer", "connect-timeout", "sys-interval"} {
+	for _, name := range []string{"port", "loops", "max-clients", "max-packet-size", "client-buffer", "connect-timeout", "sys-interval", "connect-rate", "connect-burst"} {
 		assert.ErrorContains(t, err, name)
 	}
 	_, err = New(bad)

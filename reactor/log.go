@@ -1,7 +1,9 @@
 package reactor
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -9,19 +11,27 @@ import (
 	"unicode/utf8"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 )
 
 // lines writes the log lines whose number clients decide, and collapses them to a count when
 // there are too many. Any goroutine may call its methods.
 type lines struct {
 	connects, disconnects lineLimit
-	strangers             lineLimit    // connections that were never accepted
-	refusals              lineLimit    // messages for $SYS
-	retainedFullAt        atomic.Int64 // Unix nanoseconds of the latest line
+	strangers             lineLimit // connections that were never accepted
+	refusals              lineLimit // messages for $SYS
+	retainedFulls         seldomLine
+	acceptFailures        seldomLine
+	rateRefusals          seldomLine
 }
 
-// retainedLogEvery is how often a full store of retained messages is logged at most.
-const retainedLogEvery = time.Minute
+// seldomLine is a line that is written once a minute at most. (chosen)
+type seldomLine struct{ writtenAt atomic.Int64 } // Unix nanoseconds
+
+func (k *seldomLine) allow() bool {
+	now, last := time.Now().UnixNano(), k.writtenAt.Load()
+	return now-last >= int64(time.Minute) && k.writtenAt.CompareAndSwap(last, now)
+}
 
 // lineLimit counts the lines of one kind in the current second.
 type lineLimit struct{ written atomic.Int64 }
@@ -74,15 +84,43 @@ func (n *lines) publishRefused(s *Server, c *conn, topic []byte) {
 		Msg("message dropped: clients cannot publish to $SYS")
 }
 
-// retainedFull tells that the store of retained messages is full, once a minute.
+// retainedFull tells that the store of retained messages is full.
 func (n *lines) retainedFull(s *Server) {
-	now := time.Now().UnixNano()
-	last := n.retainedFullAt.Load()
-	if now-last < int64(retainedLogEvery) || !n.retainedFullAt.CompareAndSwap(last, now) {
+	if !n.retainedFulls.allow() {
 		return
 	}
 	s.log.Warn().Int("messages", s.retained.Len()).Int("bytes", s.retained.Bytes()).
 		Msg("store of retained messages is full: messages are delivered but not retained")
+}
+
+// acceptFailed tells that a client could not get in because of err.
+func (n *lines) acceptFailed(s *Server, err error) {
+	if !n.acceptFailures.allow() {
+		return
+	}
+	remedy := "those who are connected are served on"
+	switch {
+	case errors.Is(err, unix.EMFILE):
+		remedy = "raise the descriptor limit with ulimit -n or LimitNOFILE"
+	case errors.Is(err, unix.ENFILE):
+		remedy = "the system has no descriptor left: raise fs.file-max"
+	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ENOBUFS):
+		remedy = "the system has no memory left for sockets"
+	case errors.Is(err, errNotWatched):
+		remedy = "raise fs.epoll.max_user_watches, or the system has no memory left"
+	}
+	s.log.Error().Err(err).Int("connections", s.Stats().Connections).Str("remedy", remedy).
+		Msg("cannot accept a connection, trying on")
+}
+
+// refusedRate tells that a client was turned away because too many come at a time.
+func (n *lines) refusedRate(s *Server, remote net.Addr) {
+	if !n.rateRefusals.allow() {
+		return
+	}
+	s.log.Warn().Stringer("remote", remote).Int("connect_rate", s.config.ConnectRate).
+		Int("connect_burst", s.config.ConnectBurst).
+		Msg("too many clients connect at a time: some are turned away; -connect-rate and -connect-burst let more in")
 }
 
 // tick tells once a second what was held back.

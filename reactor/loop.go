@@ -19,9 +19,10 @@ import (
 // loop is one event loop's share of the broker. All of it is loop-confined, except the mailbox,
 // the log pool, the counters and the bell, which say themselves who may touch them.
 type loop struct {
-	server *Server        // immutable
-	index  int            // immutable; its group in routes
-	engine gnet.EventLoop // set by its first connection
+	server  *Server        // immutable
+	index   int            // immutable; its group in routes
+	engine  gnet.EventLoop // set by its bell, before there are clients; immutable then
+	sockets atomic.Int64   // open ones, counted from accept to close
 
 	mailbox mailbox
 	bell    atomic.Pointer[syscall.RawConn] // one byte into it makes the loop drain its mailbox
@@ -176,6 +177,24 @@ func (l *loop) receive(c *conn, chunk []byte) {
 	}
 }
 
+// opened is told by gnet that c, of which so far only its loop is set, has a socket.
+func (l *loop) opened(c *conn, gc gnet.Conn) gnet.Action {
+	defer l.rescue(nil)
+	c.opened = true
+	if l.server.stopping.Load() {
+		gc.SetContext(nil)
+		l.sockets.Add(-1)
+		l.refusedSockets.add(1)
+		return gnet.Close
+	}
+	l.accepted.add(1)
+	c.gc = gc
+	c.seenTick = l.wheel.now
+	c.patienceTicks = connectPatience(l.server.config.ConnectTimeout)
+	l.wheel.file(c)
+	return gnet.None
+}
+
 // serve handles the packets that c's decoder has and writes the replies.
 func (l *loop) serve(c *conn) {
 	l.serving = c
@@ -259,7 +278,7 @@ func (l *loop) closed(c *conn, err error) {
 	c.decoder.Release()
 	l.wheel.remove(c)
 	l.reaped = append(l.reaped, c)
-	l.server.open.Add(-1)
+	l.sockets.Add(-1)
 }
 
 // rescue turns a panic into the loss of one connection, c, or of none when c is nil. The broker

@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 
 	"mqttd/router"
 	"mqttd/session"
@@ -34,17 +31,14 @@ type Server struct {
 	retained *router.Retained
 	sys      *sysTree
 
-	address   string // immutable once listening
-	engine    gnet.Engine
+	address   string        // immutable once listening
+	acceptor  *acceptor     // immutable
 	listening chan struct{} // closed when clients can connect
+	ending    chan struct{} // closed when the loops are to end, or one has ended by itself
+	end       func()        // closes ending, at the first call
 	stopped   chan struct{} // closed when the loops have ended
-	startErr  error         // why attach failed; read after gnet.Run
 
-	loops    []*loop // immutable
-	mu       sync.Mutex
-	assigned map[gnet.EventLoop]*loop // guarded by mu
-
-	open      atomic.Int64 // sockets
+	loops     []*loop      // immutable
 	waiting   atomic.Int64 // bytes in the backlogs of all loops
 	relieving atomic.Bool  // a connection is going to be closed because they are full
 	stopping  atomic.Bool
@@ -77,13 +71,15 @@ func New(config Config) (*Server, error) {
 		router:    router.NewWithLimits(config.Topics),
 		retained:  router.NewRetained(config.RetainedMessagesMax, config.RetainedBytesMax),
 		listening: make(chan struct{}),
+		ending:    make(chan struct{}),
 		stopped:   make(chan struct{}),
-		assigned:  make(map[gnet.EventLoop]*loop),
 	}
+	s.end = sync.OnceFunc(func() { close(s.ending) })
 	for i := range config.Loops {
 		s.loops = append(s.loops, newLoop(s, i))
 	}
 	s.sys = newSysTree(s)
+	s.acceptor = newAcceptor(s)
 	return s, nil
 }
 
@@ -97,40 +93,49 @@ func (s *Server) Listening() <-chan struct{} { return s.listening }
 func (s *Server) Addr() string { return s.address }
 
 // Run serves clients until Shutdown and returns nil then. Any other return is an error: ErrInUse
-// when the port is taken, or what stopped the engine.
+// when the port is taken, or what stopped the event loops.
 func (s *Server) Run() error {
-	network, address, err := probe(s.config.Host, s.config.Port)
+	listener, err := listen(s.config.Host, s.config.Port)
 	if err != nil {
 		return err
 	}
-	s.address = address
-	err = gnet.Run(s, network+"://"+address,
+	s.address = addressOf(listener, s.config.Host)
+	s.acceptor.listener = listener
+	defer s.acceptor.close()
+	// A client of gnet is its loops without a listener. A server that cannot accept for want of a
+	// descriptor would end them.
+	loops, err := gnet.NewClient(s,
 		gnet.WithNumEventLoop(s.config.Loops),
-		gnet.WithReusePort(true), // a listener per loop: a loop accepts, refuses and serves by itself
-		gnet.WithReuseAddr(true), // or connections that are still closing keep the next broker off the port
-		gnet.WithSocketSendBuffer(sendBufferBytes),
 		gnet.WithTicker(true),
 		gnet.WithLogger(gnetLog{s.log}),
 	)
+	if err == nil {
+		err = loops.Start()
+	}
+	if err != nil {
+		return fmt.Errorf("start the event loops: %w", err)
+	}
+	if err = s.attach(loops); err == nil {
+		go s.acceptor.run()
+		close(s.listening)
+		go s.sys.run()
+		<-s.ending
+	}
+	s.acceptor.close()
+	failed := loops.Stop()
 	close(s.stopped)
 	for _, l := range s.loops {
 		l.unhang()
 	}
 	switch {
-	case s.startErr != nil:
-		return s.startErr
 	case err != nil:
-		return fmt.Errorf("listen on %s: %w", s.address, inUse(err))
-	case !s.stopping.Load():
-		return errors.New("the event engine stopped by itself: see the log")
+		return fmt.Errorf("attach to the event loops: %w", err)
+	case s.stopping.Load():
+		return nil
+	case failed != nil:
+		return fmt.Errorf("an event loop stopped by itself: %w", failed)
 	}
-	return nil
-}
-
-// OnBoot is called when the first listener is open.
-func (s *Server) OnBoot(engine gnet.Engine) gnet.Action {
-	s.engine = engine
-	return gnet.None
+	return errors.New("an event loop stopped by itself: see the log")
 }
 
 // OnTick is called once the loops run, and from then on every second, on a goroutine of its own.
@@ -138,13 +143,7 @@ func (s *Server) OnTick() (time.Duration, gnet.Action) {
 	select {
 	case <-s.listening:
 	default:
-		if err := s.attach(); err != nil {
-			s.startErr = fmt.Errorf("attach to the event loops: %w", err)
-			return time.Hour, gnet.Shutdown
-		}
-		close(s.listening)
-		go s.sys.run()
-		return time.Second, gnet.None
+		return time.Second, gnet.None // the loops have no bells yet
 	}
 	for _, l := range s.loops {
 		if !l.tickWaits.Swap(true) { // a loop that stood still does not make up for the time: nobody was heard
@@ -155,26 +154,14 @@ func (s *Server) OnTick() (time.Duration, gnet.Action) {
 	return time.Second, gnet.None
 }
 
-// OnOpen is called on the loop that accepted a socket.
+// OnOpen is called on the loop that the acceptor chose for a socket, and on each loop for its bell.
 func (s *Server) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
-	if bell, ok := gc.Context().(*bell); ok {
-		bell.hang(gc)
-		return nil, gnet.None
+	switch ctx := gc.Context().(type) {
+	case *bell:
+		ctx.hang(gc)
+	case *conn:
+		return nil, ctx.loop.opened(ctx, gc)
 	}
-	l := s.loopOf(gc.EventLoop())
-	defer l.rescue(nil)
-	if s.open.Add(1) > int64(s.limits.Connections) || s.stopping.Load() {
-		s.open.Add(-1)
-		l.refusedSockets.add(1)
-		return nil, gnet.Close
-	}
-	l.accepted.add(1)
-	c := &conn{loop: l, gc: gc, seenTick: l.wheel.now, patienceTicks: connectPatience(s.config.ConnectTimeout)}
-	gc.SetContext(c)
-	if err := gc.SetKeepAlive(true, tcpKeepAliveIdle, tcpKeepAliveInterval, tcpKeepAliveProbes); err != nil {
-		s.log.Debug().Err(err).Msg("no TCP keep-alive")
-	}
-	l.wheel.file(c)
 	return nil, gnet.None
 }
 
@@ -199,10 +186,13 @@ func (s *Server) OnTraffic(gc gnet.Conn) gnet.Action {
 // OnClose is called on the loop of gc when its socket is about to be closed, at times from
 // within a write.
 func (s *Server) OnClose(gc gnet.Conn, err error) gnet.Action {
-	if c, ok := gc.Context().(*conn); ok {
-		defer c.loop.rescue(nil)
-		c.loop.closed(c, err)
-		c.loop.schedule()
+	switch ctx := gc.Context().(type) {
+	case *conn:
+		defer ctx.loop.rescue(nil)
+		ctx.loop.closed(ctx, err)
+		ctx.loop.schedule()
+	case *bell:
+		s.end() // the loop ends, or is deaf to all others
 	}
 	return gnet.None
 }
@@ -232,6 +222,12 @@ func (s *Server) Shutdown(ctx context.Context) (unsent int) {
 	if s.stopping.Swap(true) {
 		return 0
 	}
+	s.acceptor.close()
+	select {
+	case <-s.acceptor.ended:
+	case <-ctx.Done():
+	case <-s.stopped:
+	}
 	s.ask(ctx, letterQuiesce)
 	for {
 		// Every loop has handed its logs over by now, so a loop's answer comes after it
@@ -245,7 +241,7 @@ func (s *Server) Shutdown(ctx context.Context) (unsent int) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	go s.engine.Stop(ctx) // stops at once, but only looks every half second whether it did; Run knows sooner
+	s.end()
 	return unsent
 }
 
@@ -267,32 +263,4 @@ func (s *Server) ask(ctx context.Context, kind letterKind) (sum int, all bool) {
 		}
 	}
 	return sum, true
-}
-
-// probe finds out whether the address can be listened on, and resolves port 0. gnet cannot be
-// asked: with a listener per loop a second broker on the same port would start, and share the
-// clients with the first.
-func probe(host string, port int) (network, address string, err error) {
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]") // as people write IPv6
-	network = "tcp"
-	if ip := net.ParseIP(host); ip != nil && ip.To4() != nil {
-		network = "tcp4" // or 0.0.0.0 would mean IPv6 as well
-	}
-	listener, err := net.Listen(network, net.JoinHostPort(host, fmt.Sprint(port)))
-	if err != nil {
-		return "", "", inUse(err)
-	}
-	defer listener.Close()
-	if host == "" {
-		return network, net.JoinHostPort("", fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)), nil
-	}
-	return network, listener.Addr().String(), nil // the one address that host stands for
-}
-
-// inUse makes a bind error speak of what is wrong.
-func inUse(err error) error {
-	if errors.Is(err, unix.EADDRINUSE) {
-		return ErrInUse
-	}
-	return err
 }

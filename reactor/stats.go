@@ -6,7 +6,7 @@ import (
 	"mqttd/codec"
 )
 
-// Stats is a sum of the loops' counters, taken while they run: each number is exact, the
+// Stats is a sum of the loops' counters and the acceptor's, taken while they run: each number is exact, the
 // numbers together are not one instant. Totals are since the start.
 type Stats struct {
 	Connections   int // open sockets
@@ -21,6 +21,8 @@ type Stats struct {
 	WillsRefused      uint64 // connections closed: their CONNECT has a Will beyond a limit
 	RefusedFull       uint64 // of ConnectsRefused: no slot free
 	RefusedSockets    uint64 // closed on accept: too many sockets, or shutting down
+	RefusedRate       uint64 // closed on accept: too many new ones per second
+	AcceptErrors      uint64 // accept failed, or no loop could take the socket
 	ConnectTimeouts   uint64 // no complete CONNECT in time
 	KeepAliveTimeouts uint64
 	ProtocolErrors    uint64 // connections closed for a violation
@@ -55,7 +57,7 @@ type Stats struct {
 	MemoryCuts uint64 // connections closed: the buffers of all clients were full, and theirs the largest
 }
 
-// counter has one writer, its loop; anyone may load it.
+// counter has one writer, its loop or the acceptor; anyone may load it.
 type counter struct{ v atomic.Uint64 }
 
 func (c *counter) add(n uint64) { c.v.Store(c.v.Load() + n) }
@@ -80,15 +82,16 @@ type counters struct {
 // Stats returns the counters of all loops, summed. Any goroutine may call it.
 func (s *Server) Stats() Stats {
 	st := Stats{
-		Connections:   int(s.open.Load()),
 		Clients:       s.table.Len(),
 		Subscriptions: s.router.Len(),
 		Retained:      s.retained.Len(),
 		RetainedBytes: s.retained.Bytes(),
 	}
 	for _, l := range s.loops {
+		st.Connections += int(l.sockets.Load())
 		l.counters.addTo(&st)
 	}
+	s.acceptor.addTo(&st)
 	return st
 }
 
@@ -153,4 +156,10 @@ var answeredTypes = [...]codec.PacketType{codec.SUBSCRIBE, codec.UNSUBSCRIBE, co
 // publishes returns the PUBLISH packets received at any QoS.
 func (st *Stats) publishes() uint64 {
 	return st.PublishReceived[codec.QoS0] + st.PublishReceived[codec.QoS1] + st.PublishReceived[codec.QoS2]
+}
+
+func (a *acceptor) addTo(st *Stats) {
+	st.RefusedSockets += a.refusedSockets.load()
+	st.RefusedRate += a.refusedRate.load()
+	st.AcceptErrors += a.failed.Load()
 }

@@ -89,7 +89,7 @@ func TestFindMqttd(t *testing.T) {
 		return found
 	}
 	found := find(Options{Dir: dir}, "mqttd", "mqttd:1", "mqttd:2")
-	common := []string{filepath.Join(inPath, "mqttd"), "-host", "127.0.0.1", "-port", "{port}", "-max-clients", "61000", "-log-level", "error"}
+	common := []string{filepath.Join(inPath, "mqttd"), "-host", "127.0.0.1", "-port", "{port}", "-max-clients", "61000", "-connect-rate", "0", "-log-level", "error"}
 	assert.Equal(t, common, found[0].Command)
 	assert.Equal(t, append(slices.Clone(common), "-loops", "1"), found[1].Command)
 	assert.Equal(t, append(slices.Clone(common), "-loops", "2"), found[2].Command)

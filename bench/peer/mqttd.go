@@ -19,7 +19,7 @@ func (f *finder) mqttd(ctx context.Context, loops int) (Peer, error) {
 	p := Peer{
 		Title:    "mqttd",
 		Version:  f.version(ctx, "mqttd ", path, "-version"),
-		Command:  []string{path, "-host", "127.0.0.1", "-port", placeholderPort, "-max-clients", "61000", "-log-level", "error"},
+		Command:  []string{path, "-host", "127.0.0.1", "-port", placeholderPort, "-max-clients", "61000", "-connect-rate", "0", "-log-level", "error"},
 		Settings: "Its defaults, with room for 61,000 clients and only errors logged.",
 		Unable:   map[string]string{FeatureQoS: "it grants QoS 0 only so far"},
 	}

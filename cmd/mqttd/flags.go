@@ -34,6 +34,9 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	set.IntVar(&c.MaxClients, "max-clients", c.MaxClients, "`number` of client slots")
 	set.DurationVar(&c.ConnectTimeout, "connect-timeout", c.ConnectTimeout,
 		"`time` a connection may take to send CONNECT, such as 10s")
+	set.IntVar(&c.ConnectRate, "connect-rate", c.ConnectRate,
+		"`connections` accepted per second; those above it wait, and are closed when too many wait; 0: no bound")
+	set.IntVar(&c.ConnectBurst, "connect-burst", c.ConnectBurst, "`connections` accepted at once after a quiet time")
 	set.Var(size{&c.ConnectBytesMax}, "max-connect-size", "largest CONNECT accepted, in `bytes`, as in 65536 or 64KiB")
 	set.Var(size{&c.MaxPacketBytes}, "max-packet-size", "largest packet accepted after that, in `bytes`")
 	set.IntVar(&c.ClientIDBytesMax, "max-client-id", c.ClientIDBytesMax, "longest Client Identifier, in `bytes`")
