@@ -22,11 +22,11 @@ const (
 	// descriptorMargin is left for files, pollers and what the Go runtime opens. (chosen)
 	descriptorMargin = 64
 	// descriptorsPerLoop are an epoll set, an eventfd, both ends of the doorbell, and the second
-	// descriptors of the connections on their way to the loop.
-	descriptorsPerLoop = 4 + enrollingMax
-	// descriptorsOfAcceptor are the listener, and either a connection accepted before it is
-	// refused or the second descriptor of one for which a loop has no room yet.
-	descriptorsOfAcceptor = 2
+	// descriptor of a connection on its way to the loop.
+	descriptorsPerLoop = 5
+	// descriptorsOfAcceptor are the listener, the second descriptors of more connections on their
+	// way, and one accepted before it is refused or before there is room on the way.
+	descriptorsOfAcceptor = 2 + enrollingMax
 	// refusalRoom is how many connections beyond the slots may be open, so that a client
 	// that finds the server full is told so with CONNACK 0x03. (chosen)
 	refusalRoom = 256

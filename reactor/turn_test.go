@@ -147,7 +147,7 @@ func turnLoop(b *testing.B, readers int, filters func(i int) []string) (*loop, *
 	fds := readSockets(b, min(readers, 200))
 	for i := range readers {
 		c, out := join(b, l, fmt.Sprint("reader-", i), filters(i)...)
-		c.gc = &onDescriptor{out, fds[i%len(fds)]}
+		c.gc = &onSharedSocket{out, fds[i%len(fds)]}
 	}
 	c, _ := join(b, l, "busy")
 	l.drain()
@@ -178,13 +178,13 @@ func measureTurns(b *testing.B, l *loop, prepare func() (begin func())) {
 	b.ReportMetric(float64(len(turns))/float64(b.N), "turns/op")
 }
 
-// onDescriptor is a sink that shares a socket.
-type onDescriptor struct {
+// onSharedSocket is a sink that shares a socket.
+type onSharedSocket struct {
 	*sink
 	fd int
 }
 
-func (s *onDescriptor) Fd() int { return s.fd }
+func (s *onSharedSocket) Fd() int { return s.fd }
 
 // readSockets returns descriptors of TCP connections whose other ends are read.
 func readSockets(b *testing.B, n int) (fds []int) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // run runs the broker's program to its end.
@@ -247,4 +248,65 @@ func TestOutOfDescriptors(t *testing.T) {
 		c.Close()
 	}
 	require.Eventually(t, func() bool { return serves(b) }, patience, 10*time.Millisecond, "room again")
+}
+
+// The broker runs out of descriptors although it kept to its limits, as when the limit is lowered or
+// the system has none left: those who are connected notice nothing, the others get in when there are
+// some again.
+func TestDescriptorsRunOutAtRunTime(t *testing.T) {
+	b := startBroker(t)
+	requireOwnBroker(t)
+	subscriber, publisher := dialRaw(t, b), dialRaw(t, b)
+	raw(t, subscriber, "\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01s\x82\x06\x00\x01\x00\x01a\x00")
+	expectRaw(t, subscriber, "\x20\x02\x00\x00\x90\x03\x00\x01\x00")
+	raw(t, publisher, "\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01p")
+	expectRaw(t, publisher, "\x20\x02\x00\x00")
+
+	pid := b.cmd.Process.Pid
+	var enough unix.Rlimit
+	require.NoError(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &enough))
+	require.NoError(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1, Max: enough.Max}, nil))
+	var waiting []net.Conn
+	for i := range 20 {
+		c := dialRaw(t, b)
+		raw(t, c, fmt.Sprintf("\x10\x0e\x00\x04MQTT\x04\x02\x00\x00\x00\x02%02d", i))
+		waiting = append(waiting, c)
+	}
+	for range 100 {
+		raw(t, publisher, "\x30\x05\x00\x01amm")
+		expectRaw(t, subscriber, "\x30\x05\x00\x01amm")
+	}
+	require.NoError(t, waiting[0].SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+	_, err := waiting[0].Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "it waits")
+	require.NoError(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &enough, nil))
+	for _, c := range waiting {
+		expectRaw(t, c, "\x20\x02\x00\x00")
+	}
+	require.True(t, serves(b))
+	b.stop(t)
+	assert.Equal(t, 1, strings.Count(b.log.String(), "cannot accept a connection"), "one line a minute")
+	assert.Contains(t, b.log.String(), "ulimit -n")
+}
+
+func expectRaw(t *testing.T, c net.Conn, want string) {
+	t.Helper()
+	got := make([]byte, len(want))
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))
+	_, err := io.ReadFull(c, got)
+	require.NoError(t, err)
+	require.Equal(t, want, string(got))
+}
+
+// Who is killed leaves connections that the kernel has to close: the next one gets the port.
+func TestStartAgainAfterAKill(t *testing.T) {
+	b := startBroker(t)
+	requireOwnBroker(t)
+	c := dialRaw(t, b)
+	raw(t, c, "\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01s")
+	expectRaw(t, c, "\x20\x02\x00\x00")
+	b.allowed = -1 // no exit code: a signal
+	require.NoError(t, b.cmd.Process.Kill())
+	await(t, b.exited, "the broker to end")
+	require.True(t, serves(startBrokerAt(t, b.port)))
 }

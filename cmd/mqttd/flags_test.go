@@ -15,12 +15,21 @@ import (
 func TestFlagsSetTheConfiguration(t *testing.T) {
 	o, err := parseFlags([]string{"-port", "1884", "-host", "127.0.0.1", "-loops", "3", "-max-clients", "50",
 		"-max-packet-size", "2000", "-client-buffer", "3000", "-connect-timeout", "4s", "-sys-interval", "0",
+		"-connect-rate", "7", "-connect-burst", "8", "-max-connect-size", "1KiB", "-total-buffer", "2MiB",
+		"-slow-policy", "conflate", "-stall-timeout", "5s", "-max-topic-length", "9", "-max-topic-levels", "10",
+		"-max-filters", "11", "-max-subscribe-filters", "12", "-max-retained", "13", "-max-retained-bytes", "1GiB",
+		"-max-client-id", "30", "-max-will-size", "14", "-log-rate", "15",
 		"-log-level", "debug", "-log-format", "json"}, nil)
 	require.NoError(t, err)
 	want := reactor.DefaultConfig()
 	want.Port, want.Host, want.Loops, want.MaxClients = 1884, "127.0.0.1", 3, 50
 	want.MaxPacketBytes, want.ClientBufferBytes, want.ConnectTimeout = 2000, 3000, 4*time.Second
 	want.SysInterval = 0
+	want.ConnectRate, want.ConnectBurst = 7, 8
+	want.ConnectBytesMax, want.TotalBufferBytes, want.SlowPolicy = 1<<10, 2<<20, reactor.Conflate
+	want.StallTimeout, want.Topics.Bytes, want.Topics.Levels = 5*time.Second, 9, 10
+	want.FiltersMax, want.SubscribeFiltersMax, want.RetainedMessagesMax, want.RetainedBytesMax = 11, 12, 13, 1<<30
+	want.ClientIDBytesMax, want.WillBytesMax, want.LogLinesPerSecond = 30, 14, 15
 	assert.Equal(t, want, o.config)
 	assert.Equal(t, zerolog.DebugLevel, o.logLevel)
 	assert.Equal(t, "json", o.logFormat)
@@ -49,6 +58,10 @@ func TestBadFlagsAreOneLineThatNamesTheRemedy(t *testing.T) {
 		{"no unit", []string{"-connect-timeout", "10"}, `invalid value "10" for flag -connect-timeout`},
 		{"too short", []string{"-connect-timeout", "1ms"}, "connect-timeout 1ms: want 1s to 1h0m0s"},
 		{"neither off nor long enough", []string{"-sys-interval", "10ms"}, "sys-interval 10ms: want 1s to 1h0m0s, or 0"},
+		{"negative", []string{"-connect-rate", "-1"}, "connect-rate -1: want 0 to 1000000"},
+		{"unknown policy", []string{"-slow-policy", "wait"}, `slow-policy "wait": want drop-newest, drop-oldest, conflate or disconnect`},
+		{"unknown unit", []string{"-client-buffer", "1MB"}, `invalid value "1MB" for flag -client-buffer: want a number of bytes, as in 65536, 64KiB, 1MiB or 1GiB`},
+		{"too many bytes for an integer", []string{"-client-buffer", "9999999999GiB"}, "want a number of bytes"},
 		{"unknown level", []string{"-log-level", "loud"}, `log-level "loud": want trace, debug, info, warn or error`},
 		{"unknown format", []string{"-log-format", "xml"}, `log-format "xml": want console, json or auto`},
 		{"an argument", []string{"1884"}, `unexpected argument "1884"`},
@@ -67,7 +80,7 @@ func TestHelpListsEveryFlag(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, o.done)
 	for _, name := range []string{"port", "host", "loops", "max-clients", "max-packet-size", "client-buffer",
-		"connect-timeout", "log-level", "log-format", "version"} {
+		"connect-timeout", "connect-rate", "connect-burst", "log-level", "log-format", "version"} {
 		assert.Contains(t, out.String(), "  -"+name)
 	}
 }
