@@ -71,7 +71,8 @@ func (l *loop) attach(loops *gnet.Client) error {
 	if err != nil {
 		return err
 	}
-	if _, err = loops.EnrollContext(inside, &bell{loop: l, end: end}); err != nil { // it closes inside, and keeps a duplicate
+	_, err = loops.EnrollContext(inside, &bell{loop: l, end: end}) // closes inside, keeps a duplicate
+	if err != nil {
 		end.Close()
 	}
 	return err

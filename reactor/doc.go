@@ -17,5 +17,6 @@
 //   - A loop's mailbox is the only way in from outside the loop.
 //   - A round log is written by its loop and immutable from the hand-over on.
 //   - Bytes read by gnet are lent until OnTraffic returns.
-//   - Counters have one writer, their loop; anyone may sum them.
+//   - Counters have one writer, their loop or the acceptor; anyone may sum them.
+//   - The acceptor hands connections to loops and keeps none.
 package reactor

@@ -20,7 +20,7 @@ func (f *finder) mqttd(ctx context.Context, loops int) (Peer, error) {
 		Title:    "mqttd",
 		Version:  f.version(ctx, "mqttd ", path, "-version"),
 		Command:  []string{path, "-host", "127.0.0.1", "-port", placeholderPort, "-max-clients", "61000", "-connect-rate", "0", "-log-level", "error"},
-		Settings: "Its defaults, with room for 61,000 clients and only errors logged.",
+		Settings: "Its defaults, with room for 61,000 clients, no bound on their rate and only errors logged.",
 		Unable:   map[string]string{FeatureQoS: "it grants QoS 0 only so far"},
 	}
 	if loops > 0 {

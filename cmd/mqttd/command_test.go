@@ -53,8 +53,7 @@ func TestHelpAndVersionExit0(t *testing.T) {
 	assert.True(t, strings.HasPrefix(stdout, "mqttd "))
 }
 
-// The port is held by something else, then by another mqttd, which alone would let a second
-// broker share it.
+// The port is held by something else, then by another mqttd.
 func TestPortInUseExits75(t *testing.T) {
 	requireOwnBroker(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
