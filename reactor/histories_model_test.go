@@ -1,0 +1,542 @@
+package reactor
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"mqttd/codec"
+)
+
+// The model is MQTT 3.1.1 as this broker implements it, one step after the other and with nothing
+// fast in it. What the broker is going to learn stands here, and in the methods grant, resume and
+// suspend.
+const (
+	modelGrantsAtMost = codec.QoS0 // in SUBACK, and so at delivery
+	modelPersists     = false      // sessions without Clean Session outlive their connection
+	modelIgnoresSYS   = false      // what clients publish to $SYS is acknowledged and goes nowhere
+)
+
+// grant is the QoS that a subscription gets.
+func (m *historyModel) grant(requested codec.QoS) codec.QoS { return min(requested, modelGrantsAtMost) }
+
+// resume returns the session that a CONNECT gets, and whether it was there before.
+func (m *historyModel) resume(p *historyConnect) (s *modelSession, present bool) {
+	if s = m.sessions[p.clientID]; s != nil && !p.clean {
+		present = true
+	} else {
+		s = &modelSession{filters: map[string]codec.QoS{}, unreleased: map[uint16]bool{}}
+	}
+	s.clean = p.clean
+	delete(m.sessions, p.clientID)
+	return s, present
+}
+
+// suspend keeps or forgets the session of a connection that has ended.
+func (m *historyModel) suspend(c *modelConn) {
+	if modelPersists && !c.session.clean {
+		m.sessions[c.clientID] = c.session
+	}
+}
+
+// Limits of the broker that histories reach.
+const (
+	modelClientIDMax    = 256
+	modelTopicBytesMax  = 4096
+	modelTopicLevelsMax = 128
+)
+
+// historySlots is how many clients a history has at most. The third watches the other two.
+const historySlots = 3
+
+// historyModel predicts what each client is sent. Topics are those of the history, with tagMark.
+type historyModel struct {
+	live     [historySlots]*modelConn // nil: no connection
+	sessions map[string]*modelSession // by Client Identifier; those without a connection
+	retained map[string]string        // topic -> payload
+	totals   historyTotals
+}
+
+// historyTotals are the counters of the broker that the model can predict.
+type historyTotals struct {
+	Connects, ConnectsRefused, Takeovers, ProtocolErrors, FiltersRefused uint64
+	PublishReceived                                                      [3]uint64
+}
+
+type modelSession struct {
+	clean      bool
+	filters    map[string]codec.QoS // granted
+	unreleased map[uint16]bool      // QoS 2 Packet Identifiers
+}
+
+type modelConn struct {
+	slot      int
+	clientID  string // "": none yet, or assigned by the broker
+	connected bool
+	session   *modelSession // nil: not connected
+	will      *historyWill
+	due       due
+}
+
+// due is what a connection is sent in a step.
+type due struct {
+	replies []string   // all but PUBLISH, in order
+	live    []delivery // with RETAIN 0, in order
+	replays []replayed // with RETAIN 1, each filter on its own
+	ends    bool       // the connection is closed
+
+	// A connection that ends itself may not be there any more for what is due to it: then it gets
+	// the first part.
+	deliveriesCut, repliesCut bool
+}
+
+// delivery is a message as a client gets it.
+type delivery struct {
+	topic, payload string
+	qos            codec.QoS
+}
+
+// replayed is what a filter brings that was subscribed to in the step.
+type replayed struct {
+	filter   string
+	times    int // that it was subscribed to
+	messages map[string]*replayedTopic
+}
+
+// replayedTopic is how often the retained message of a topic may come, and which ones may: it depends
+// on when the broker looks whether changes of the same step are in it.
+type replayedTopic struct {
+	least, most int
+	payloads    []string
+}
+
+func newHistoryModel() *historyModel {
+	return &historyModel{sessions: map[string]*modelSession{}, retained: map[string]string{}}
+}
+
+// outcome is what a step brings about.
+type outcome struct {
+	actor     *modelConn
+	concerned []*modelConn // all that were or are connected, with what is due to them
+}
+
+// apply moves the model on by a step. ok is false when the step makes no sense now, as happens when
+// steps before it were taken out; then nothing changes.
+func (m *historyModel) apply(s *historyStep) (o outcome, ok bool) {
+	if !m.applicable(s) {
+		return outcome{}, false
+	}
+	for _, c := range m.live {
+		if c != nil {
+			c.due = due{}
+			o.concerned = append(o.concerned, c)
+		}
+	}
+	o.actor = m.live[s.slot]
+	if s.opens {
+		o.actor = &modelConn{slot: s.slot}
+		o.concerned = append(o.concerned, o.actor)
+	}
+	packets := s.packets
+	if s.halved() {
+		packets = packets[:len(packets)-1]
+	}
+	for i := range packets {
+		if !m.handle(o.actor, &packets[i]) {
+			return o, true
+		}
+	}
+	if s.ending != staysOpen {
+		m.lose(o.actor, true)
+		o.actor.due.deliveriesCut, o.actor.due.repliesCut = true, true
+	}
+	return o, true
+}
+
+// applicable reports whether a step can be taken: the slot is free, or its own CONNECT frees it; or
+// it is not free, and its client does something on its connection. Nobody else can tell when the
+// broker has noticed a reset of a client whose identifier it does not know.
+//
+// Who closes its end while it waits for the connection that it takes over may be found gone before its
+// turn, or not: that is left out.
+func (m *historyModel) applicable(s *historyStep) bool {
+	c := m.live[s.slot]
+	if !s.opens {
+		return c != nil && (s.ending != resets || c.clientID != "")
+	}
+	if len(s.packets) == 0 || s.ending == resets {
+		return false
+	}
+	old := m.takenOverBy(&s.packets[0])
+	return (c == nil || c == old) && (old == nil || s.ending == staysOpen)
+}
+
+// takenOverBy returns the connection whose Client Identifier a packet takes, nil if there is none.
+func (m *historyModel) takenOverBy(p *historyPacket) *modelConn {
+	if !legalBefore(p) || refusal(p.connect) != codec.Accepted || p.connect.clientID == "" {
+		return nil
+	}
+	for _, c := range m.live {
+		if c != nil && c.clientID == p.connect.clientID {
+			return c
+		}
+	}
+	return nil
+}
+
+// handle takes one packet. It returns false when that ends the connection.
+func (m *historyModel) handle(c *modelConn, p *historyPacket) (goesOn bool) {
+	if c.connected && !legal(p) || !c.connected && !legalBefore(p) {
+		m.totals.ProtocolErrors++
+		return m.end(c, true)
+	}
+	reply := func(format string, args ...any) { c.due.replies = append(c.due.replies, fmt.Sprintf(format, args...)) }
+	switch p.kind {
+	case codec.CONNECT:
+		return m.connect(c, p)
+	case codec.PUBLISH:
+		m.totals.PublishReceived[p.qos()]++
+		switch p.qos() {
+		case codec.QoS1:
+			reply("PUBACK %d", p.id)
+		case codec.QoS2:
+			reply("PUBREC %d", p.id)
+			if c.session.unreleased[p.id] {
+				return true // published when it came first
+			}
+			c.session.unreleased[p.id] = true
+		}
+		m.publish(p.topic, p.payload, p.qos(), p.retain())
+	case codec.PUBREL:
+		delete(c.session.unreleased, p.id)
+		reply("PUBCOMP %d", p.id)
+	case codec.PUBREC:
+		reply("PUBREL %d", p.id)
+	case codec.SUBSCRIBE:
+		reply("SUBACK %d %v", p.id, m.subscribe(c, p.filters))
+	case codec.UNSUBSCRIBE:
+		for _, f := range p.filters {
+			delete(c.session.filters, f.Filter)
+			c.due.cancelReplay(f.Filter)
+		}
+		reply("UNSUBACK %d", p.id)
+	case codec.PINGREQ:
+		reply("PINGRESP")
+	case codec.DISCONNECT:
+		return m.end(c, false)
+	}
+	return true
+}
+
+// connect takes the Client Identifier over from who has it, whose Will is out before the CONNACK.
+func (m *historyModel) connect(c *modelConn, packet *historyPacket) (goesOn bool) {
+	p := packet.connect
+	if code := refusal(p); code != codec.Accepted {
+		m.totals.ConnectsRefused++
+		c.due.replies = append(c.due.replies, fmt.Sprintf("CONNACK present %d code %d", 0, code))
+		return m.end(c, false)
+	}
+	if old := m.takenOverBy(packet); old != nil {
+		m.totals.Takeovers++
+		m.lose(old, true)
+	}
+	session, present := m.resume(p)
+	c.clientID, c.connected, c.session, c.will = p.clientID, true, session, p.will
+	m.live[c.slot] = c
+	m.totals.Connects++
+	presence := 0
+	if present {
+		presence = 1
+	}
+	c.due.replies = append(c.due.replies, fmt.Sprintf("CONNACK present %d code 0", presence))
+	return true
+}
+
+// end is a connection's end by a packet of its own.
+func (m *historyModel) end(c *modelConn, publishesWill bool) (goesOn bool) {
+	m.lose(c, publishesWill)
+	c.due.deliveriesCut = true
+	return false
+}
+
+// lose is a connection's end, whoever brings it about.
+func (m *historyModel) lose(c *modelConn, publishesWill bool) {
+	c.due.ends = true
+	if !c.connected {
+		return
+	}
+	m.live[c.slot] = nil
+	m.suspend(c)
+	if c.will != nil && publishesWill {
+		m.publish(c.will.topic, c.will.payload, c.will.qos, c.will.retain)
+	}
+}
+
+// publish retains a message and sends it to each client that wants it, once.
+func (m *historyModel) publish(topic, payload string, qos codec.QoS, retain bool) {
+	if modelIgnoresSYS && (topic == "$SYS" || strings.HasPrefix(topic, "$SYS/")) {
+		return
+	}
+	if retain {
+		m.retain(topic, payload)
+	}
+	for _, c := range m.live {
+		if c == nil {
+			continue
+		}
+		granted, wants := codec.QoS0, false
+		for f, q := range c.session.filters {
+			if filterMatches(f, topic) {
+				granted, wants = max(granted, q), true
+			}
+		}
+		if wants {
+			c.due.live = append(c.due.live, delivery{topic, payload, min(qos, granted)})
+		}
+	}
+}
+
+func (m *historyModel) retain(topic, payload string) {
+	if payload == "" {
+		delete(m.retained, topic)
+	} else {
+		m.retained[topic] = payload
+	}
+	for _, c := range m.live {
+		if c != nil {
+			c.due.changeReplay(topic, payload)
+		}
+	}
+}
+
+// subscribe returns the codes of the SUBACK.
+func (m *historyModel) subscribe(c *modelConn, filters []codec.Subscription) (codes []byte) {
+	replayed := map[string]bool{} // a filter that stands in the packet twice is looked up once
+	for _, f := range filters {
+		if beyondLimits(f.Filter) {
+			m.totals.FiltersRefused++
+			codes = append(codes, byte(codec.GrantFailure))
+			continue
+		}
+		c.session.filters[f.Filter] = m.grant(f.QoS)
+		codes = append(codes, byte(m.grant(f.QoS)))
+		if !replayed[f.Filter] {
+			replayed[f.Filter] = true
+			c.due.startReplay(f.Filter, m.retained)
+		}
+	}
+	return codes
+}
+
+// startReplay makes the retained messages that match the filter due. When the filter is subscribed
+// to again in the same step, they may come once for both or once for each.
+func (d *due) startReplay(filter string, retained map[string]string) {
+	at := slices.IndexFunc(d.replays, func(r replayed) bool { return r.filter == filter })
+	if at < 0 {
+		at = len(d.replays)
+		d.replays = append(d.replays, replayed{filter: filter, messages: map[string]*replayedTopic{}})
+	}
+	r := &d.replays[at]
+	r.times++
+	for topic, payload := range retained {
+		if !filterMatches(filter, topic) {
+			continue
+		}
+		if r.messages[topic] == nil && r.times == 1 {
+			r.messages[topic] = &replayedTopic{least: 1}
+		}
+		r.allow(topic, payload)
+	}
+}
+
+func (r *replayed) allow(topic, payload string) {
+	t := r.messages[topic]
+	if t == nil {
+		t = new(replayedTopic)
+		r.messages[topic] = t
+	}
+	t.most = r.times
+	if !slices.Contains(t.payloads, payload) {
+		t.payloads = append(t.payloads, payload)
+	}
+}
+
+// changeReplay says that a retained message was replaced or cleared: which one comes is open, and
+// whether one does, as the subscriber gets the newer one live.
+func (d *due) changeReplay(topic, payload string) {
+	for i := range d.replays {
+		r := &d.replays[i]
+		if !filterMatches(r.filter, topic) {
+			continue
+		}
+		if payload != "" {
+			r.allow(topic, payload)
+		}
+		if t := r.messages[topic]; t != nil {
+			t.least = 0
+		}
+	}
+}
+
+// cancelReplay says that a filter is unsubscribed in the step that it was subscribed in.
+func (d *due) cancelReplay(filter string) {
+	for i := range d.replays {
+		if d.replays[i].filter == filter {
+			for _, t := range d.replays[i].messages {
+				t.least = 0
+			}
+		}
+	}
+}
+
+// byTopic adds up what the filters bring.
+func (d *due) byTopic() map[string]replayedTopic {
+	if len(d.replays) == 0 {
+		return nil
+	}
+	all := map[string]replayedTopic{}
+	for _, r := range d.replays {
+		for topic, t := range r.messages {
+			sum := all[topic]
+			sum.least += t.least
+			sum.most += t.most
+			sum.payloads = append(sum.payloads, t.payloads...)
+			all[topic] = sum
+		}
+	}
+	return all
+}
+
+// refusal is the code with which a well-formed CONNECT is answered.
+func refusal(c *historyConnect) codec.ConnackCode {
+	switch {
+	case c.level != 4:
+		return codec.UnacceptableProtocolVersion
+	case len(c.clientID) > modelClientIDMax, c.clientID == "" && !c.clean:
+		return codec.IdentifierRejected
+	default:
+		return codec.Accepted
+	}
+}
+
+// headerFault reports whether a packet is a violation by its first byte.
+func headerFault(p *historyPacket) bool {
+	switch {
+	case p.raw != "":
+		return true
+	case p.kind == codec.PUBLISH:
+		return p.qos() > 2 || p.qos() == 0 && p.flags&publishDup != 0
+	case p.kind == codec.PUBREL, p.kind == codec.SUBSCRIBE, p.kind == codec.UNSUBSCRIBE:
+		return p.flags != 2
+	default:
+		return p.flags != 0
+	}
+}
+
+// legalBefore reports whether a packet may be the first of a connection.
+func legalBefore(p *historyPacket) bool {
+	if headerFault(p) || p.kind != codec.CONNECT {
+		return false
+	}
+	c := p.connect
+	switch {
+	case c.name != "MQTT":
+		return false
+	case c.level != 4: // refused, and the rest not looked at
+		return true
+	case c.reserved:
+		return false
+	default:
+		return c.will == nil || c.will.qos <= 2 && legalTopic(c.will.topic)
+	}
+}
+
+// legal reports whether a client that is connected may send the packet.
+func legal(p *historyPacket) bool {
+	if headerFault(p) {
+		return false
+	}
+	switch p.kind {
+	case codec.PUBLISH:
+		return (p.qos() == 0 || p.id != 0) && legalTopic(p.topic)
+	case codec.PUBACK, codec.PUBREC, codec.PUBREL, codec.PUBCOMP:
+		return p.id != 0
+	case codec.SUBSCRIBE, codec.UNSUBSCRIBE:
+		illegal := func(s codec.Subscription) bool { return s.QoS > 2 || !legalFilter(s.Filter) }
+		return p.id != 0 && len(p.filters) > 0 && !slices.ContainsFunc(p.filters, illegal)
+	case codec.PINGREQ, codec.DISCONNECT:
+		return true
+	default: // a second CONNECT, and what only servers send
+		return false
+	}
+}
+
+func legalTopic(topic string) bool {
+	return legalText(topic) && !strings.ContainsAny(topic, "+#") && !beyondLimits(topic)
+}
+
+func legalFilter(filter string) bool {
+	levels := strings.Split(filter, "/")
+	for i, level := range levels {
+		if len(level) > 1 && strings.ContainsAny(level, "+#") || level == "#" && i < len(levels)-1 {
+			return false
+		}
+	}
+	return legalText(filter)
+}
+
+func legalText(s string) bool { return s != "" && utf8.ValidString(s) && !strings.Contains(s, "\x00") }
+
+// beyondLimits reports whether a topic or filter is longer than this broker allows.
+func beyondLimits(topic string) bool {
+	return len(topic) > modelTopicBytesMax || strings.Count(topic, "/") >= modelTopicLevelsMax
+}
+
+// filterMatches is section 4.7, level by level.
+func filterMatches(filter, topic string) bool {
+	if topic[0] == '$' && (filter[0] == '+' || filter[0] == '#') {
+		return false // [MQTT-4.7.2-1]
+	}
+	for {
+		want, filterRest, filterGoesOn := strings.Cut(filter, "/")
+		if want == "#" {
+			return true
+		}
+		level, topicRest, topicGoesOn := strings.Cut(topic, "/")
+		if want != "+" && want != level {
+			return false
+		}
+		switch {
+		case !topicGoesOn:
+			return !filterGoesOn || filterRest == "#" // `sport/#` matches `sport`
+		case !filterGoesOn:
+			return false
+		}
+		filter, topic = filterRest, topicRest
+	}
+}
+
+func TestHistoryModelMatches(t *testing.T) {
+	for _, c := range []struct {
+		filter, topic string
+		want          bool
+	}{
+		{"s/#", "s", true}, {"s/#", "s/a/b", true}, {"s/#", "st", false}, {"s/#", "t/a", false}, {"s/a/#", "s", false},
+		{"#", "a/b", true}, {"#", "$SYS/a", false}, {"$SYS/#", "$SYS/a", true}, {"+/a", "$SYS/a", false},
+		{"+", "a", true}, {"+", "a/b", false}, {"+", "/a", false}, {"/+", "/a", true}, {"+/+", "/a", true},
+		{"a/+", "a/", true}, {"a/+", "a", false}, {"a/b", "a/b", true}, {"a/b", "a/b/c", false}, {"a/b/c", "a/b", false},
+		{"a/+/#", "a", false}, {"a/+/#", "a/b", true}, {"a//#", "a//", true}, {"a/#", "a//", true},
+	} {
+		require.Equal(t, c.want, filterMatches(c.filter, c.topic), "%s on %s", c.filter, c.topic)
+	}
+}
+
+// retainedTopics returns the topics with a retained message, sorted.
+func (m *historyModel) retainedTopics() []string {
+	return slices.Sorted(maps.Keys(m.retained))
+}

@@ -1,0 +1,259 @@
+package reactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"mqttd/codec"
+)
+
+// A step is over when everything that it brings about has arrived, or would have by now. That is
+// known by a probe: each client subscribes to one topic of the history before anything else, and at
+// the end of a step one client publishes to it.
+//
+// If the client that took the step is still connected, it publishes the probe, in the same write:
+// what one publisher sends arrives in the order in which it was sent, at every reader. If its
+// connection has ended, another client publishes the probe when the broker has given the Client
+// Identifier free, for by then the Will is handed to every loop, and a loop delivers first what it
+// was handed first. Whoever takes over publishes the probe after its CONNACK, which waits for the
+// same.
+//
+// Only retained messages may come after the probe. Those that must come are waited for. A packet too
+// many that comes after the probe is found in the next step.
+
+// historyRunner plays one history against a broker.
+type historyRunner struct {
+	server   *Server
+	tag      string // in place of tagMark, like no other on this broker
+	patience time.Duration
+
+	model *historyModel
+	wires map[*modelConn]*historyWire
+	taken int // steps
+	probe string
+	buf   []byte
+}
+
+var historyTags atomic.Uint64
+
+// runHistory plays the steps and then makes sure that the broker forgets them. The totals are those
+// that the history adds to the broker's.
+func runHistory(s *Server, steps []historyStep, patience time.Duration) (totals historyTotals, failedStep int, err error) {
+	r := &historyRunner{
+		server:   s,
+		tag:      "<" + strconv.FormatUint(historyTags.Add(1), 36) + ">",
+		patience: patience,
+		model:    newHistoryModel(),
+		wires:    map[*modelConn]*historyWire{},
+	}
+	defer r.abandon()
+	for i := range steps {
+		if err := r.take(&steps[i]); err != nil {
+			return r.model.totals, i, err
+		}
+	}
+	if err := r.conclude(); err != nil {
+		return r.model.totals, len(steps), fmt.Errorf("after the last step: %w", err)
+	}
+	return r.model.totals, 0, nil
+}
+
+// conclude compares all that is retained with the model, clears it, and has everyone disconnect.
+func (r *historyRunner) conclude() error {
+	var steps []historyStep
+	auditor := slices.IndexFunc(r.model.live[:], func(c *modelConn) bool { return c != nil })
+	if auditor < 0 {
+		auditor = 0
+		connect := historyPacket{kind: codec.CONNECT, connect: &historyConnect{name: "MQTT", level: 4, clean: true, clientID: "@0"}}
+		steps = append(steps, historyStep{slot: 0, opens: true, packets: []historyPacket{connect}})
+	}
+	audit := historyPacket{kind: codec.SUBSCRIBE, flags: 2, id: 1}
+	for _, f := range []string{"@/#", "/@/#", "$@/#", "$SYS/@/#"} {
+		audit.filters = append(audit.filters, codec.Subscription{Filter: f})
+	}
+	clearing := []historyPacket{{kind: codec.PINGREQ}}
+	for _, topic := range r.model.retainedTopics() {
+		clearing = append(clearing, historyPacket{kind: codec.PUBLISH, flags: publishRetain, topic: topic})
+	}
+	steps = append(steps,
+		historyStep{slot: auditor, packets: []historyPacket{audit}}, historyStep{slot: auditor, packets: clearing})
+	for slot := range historySlots {
+		steps = append(steps, historyStep{slot: slot, packets: []historyPacket{{kind: codec.DISCONNECT}}})
+	}
+	for i := range steps {
+		if err := r.take(&steps[i]); err != nil {
+			return fmt.Errorf("%s: %w", &steps[i], err)
+		}
+	}
+	return nil
+}
+
+// abandon closes what a history that failed has left open.
+func (r *historyRunner) abandon() {
+	for _, w := range r.wires {
+		w.close()
+	}
+}
+
+// take has the broker and the model take a step and compares what comes.
+func (r *historyRunner) take(s *historyStep) error {
+	o, ok := r.model.apply(s)
+	if !ok {
+		return nil
+	}
+	r.taken++
+	r.probe = "probe " + strconv.Itoa(r.taken)
+	deadline := time.Now().Add(r.patience)
+	if s.opens {
+		w, err := dialHistory(r.server.Addr(), r.tag)
+		if err != nil {
+			return err
+		}
+		r.wires[o.actor] = w
+	}
+	for _, c := range o.concerned {
+		r.wires[c].begin(deadline, r.probe)
+	}
+	if err := r.send(s, &o); err != nil {
+		return fmt.Errorf("client %d: %w", s.slot, err)
+	}
+	for _, c := range o.concerned {
+		if err := r.receive(c); err != nil {
+			return fmt.Errorf("client %d: %w", c.slot, err)
+		}
+	}
+	return nil
+}
+
+// Wildcards at the root do not match the topic of the probe, so that histories do not see each
+// other's.
+const (
+	probeTopic          = "$probe/" + tagMark
+	probeSubscriptionID = 0xFFFE
+)
+
+var probeSubscription = historyPacket{
+	kind: codec.SUBSCRIBE, flags: 2, id: probeSubscriptionID, filters: []codec.Subscription{{Filter: probeTopic}},
+}
+
+func (r *historyRunner) appendProbe(b []byte) []byte {
+	p := historyPacket{kind: codec.PUBLISH, topic: probeTopic, payload: r.probe}
+	r.model.totals.PublishReceived[codec.QoS0]++
+	return p.appendTo(b, r.tag)
+}
+
+// send writes the step's packets and a probe, by the same client or by another one.
+func (r *historyRunner) send(s *historyStep, o *outcome) error {
+	w, due := r.wires[o.actor], &o.actor.due
+	b := r.buf[:0]
+	for i := range s.packets {
+		from := len(b)
+		b = s.packets[i].appendTo(b, r.tag)
+		if i == len(s.packets)-1 && s.halved() {
+			b = b[:from+(len(b)-from)/2]
+		} else if i == 0 && s.opens && o.actor.connected {
+			b = probeSubscription.appendTo(b, r.tag)
+			due.replies = slices.Insert(due.replies, 1, fmt.Sprintf("SUBACK %d [0]", probeSubscriptionID))
+		}
+	}
+	if !due.ends {
+		b = r.appendProbe(b)
+	}
+	r.buf = b
+	if err := w.write(b, s.cuts); err != nil && !due.ends {
+		return err
+	}
+	switch s.ending {
+	case halfCloses:
+		_ = w.conn.CloseWrite()
+	case resets:
+		w.close()
+	}
+	if !due.ends {
+		return nil
+	}
+	if err := r.awaitEnd(o.actor, w); err != nil {
+		return err
+	}
+	return r.sendProbe()
+}
+
+// awaitEnd returns when the broker has cleaned up after a connection, its Will included.
+func (r *historyRunner) awaitEnd(c *modelConn, w *historyWire) error {
+	if !w.closed {
+		if err := w.readToEnd(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !c.connected:
+		return nil
+	case c.clientID != "":
+		return r.awaitRelease(c, w)
+	}
+	// Its identifier is not known, but its loop has closed the connection. A loop opens its letters,
+	// buries the closed, and flushes: when it answers a second letter, that has been done.
+	ctx, cancel := context.WithDeadline(context.Background(), w.deadline)
+	defer cancel()
+	for range 2 {
+		if _, all := r.server.ask(ctx, letterPending); !all {
+			return errors.New("the loops do not answer their letters")
+		}
+	}
+	return nil
+}
+
+func (r *historyRunner) awaitRelease(c *modelConn, w *historyWire) error {
+	id := []byte(strings.ReplaceAll(c.clientID, tagMark, r.tag))
+	for tries := 0; r.server.clients.Known(id); tries++ {
+		if tries < 20 {
+			runtime.Gosched()
+			continue
+		}
+		if time.Now().After(w.deadline) {
+			return errors.New("the broker keeps the client after its connection has ended")
+		}
+		time.Sleep(20 * time.Microsecond)
+	}
+	return nil
+}
+
+// sendProbe has a client that did nothing in this step publish the probe.
+func (r *historyRunner) sendProbe() error {
+	for i := range historySlots {
+		if c := r.model.live[(r.taken+i)%historySlots]; c != nil {
+			return r.wires[c].write(r.appendProbe(nil), nil)
+		}
+	}
+	return nil // nobody is there to see anything
+}
+
+// receive reads what is due to a connection and compares.
+func (r *historyRunner) receive(c *modelConn) error {
+	w, due := r.wires[c], &c.due
+	expected := due.byTopic()
+	if !due.ends {
+		if err := w.readUntil(func() bool { return w.probed && w.hasReplays(expected) }); err != nil {
+			return fmt.Errorf("%w; it has got %s, and is due %s", err, w, due)
+		}
+	} else {
+		if !w.closed {
+			if err := w.readToEnd(); err != nil {
+				return err
+			}
+		}
+		w.close()
+		delete(r.wires, c)
+	}
+	if err := w.compare(due, expected); err != nil {
+		return fmt.Errorf("%w; it has got %s, and is due %s", err, w, due)
+	}
+	return nil
+}
