@@ -42,7 +42,7 @@ func generateHistory(seed uint64) []historyStep {
 	g := &historyGenerator{random: rand.New(rand.NewPCG(seed, 311)), model: newHistoryModel()}
 	g.slots = 2 + g.random.IntN(historySlots-1)
 	steps := make([]historyStep, 0, 24)
-	for range 6 + g.random.IntN(13) {
+	for range 8 + g.random.IntN(13) {
 		s := g.step()
 		if _, ok := g.model.apply(&s); ok {
 			steps = append(steps, s)
@@ -57,17 +57,23 @@ func pick[T any](g *historyGenerator, from []T) T { return from[g.random.IntN(le
 
 func (g *historyGenerator) step() historyStep {
 	s := historyStep{slot: g.random.IntN(g.slots)}
+	if other := g.random.IntN(g.slots); g.model.live[other] == nil {
+		s.slot = other // or too many are away
+	}
 	switch c := g.model.live[s.slot]; {
 	case c == nil:
 		s.opens = true
-		s.packets = append(s.packets, g.opening())
-		for g.chance(30) {
+		s.packets = append(s.packets, g.opening(s.slot))
+		if g.chance(50) {
+			s.packets = append(s.packets, g.subscribe())
+		}
+		for g.chance(25) {
 			s.packets = append(s.packets, g.packet(nil))
 		}
-	case g.chance(5):
+	case g.chance(4):
 		s.opens = true
 		s.packets = append(s.packets, g.connect(c.clientID))
-	case g.chance(5):
+	case g.chance(4):
 		s.ending = resets
 		return s
 	default:
@@ -75,7 +81,7 @@ func (g *historyGenerator) step() historyStep {
 			s.packets = append(s.packets, g.packet(c))
 		}
 	}
-	if g.chance(5) {
+	if g.chance(4) {
 		s.ending = halfCloses
 		s.partial = g.chance(50)
 	}
@@ -89,9 +95,13 @@ func (g *historyGenerator) step() historyStep {
 }
 
 // opening is the first packet of a connection: mostly a CONNECT that is accepted.
-func (g *historyGenerator) opening() historyPacket {
-	p := g.connect(pick(g, []string{"@0", "@1", "@2"}[:g.slots]))
-	if g.chance(85) {
+func (g *historyGenerator) opening(slot int) historyPacket {
+	identifiers := []string{"@0", "@1", "@2"}[:g.slots]
+	p := g.connect(identifiers[slot])
+	if g.chance(30) {
+		p = g.connect(pick(g, identifiers)) // perhaps of somebody else
+	}
+	if g.chance(88) {
 		if g.chance(8) {
 			p.connect.clientID, p.connect.clean = "", true
 		}
@@ -134,7 +144,26 @@ func (g *historyGenerator) connect(clientID string) historyPacket {
 }
 
 func (g *historyGenerator) will() *historyWill {
-	return &historyWill{topic: pick(g, historyTopics), payload: g.payload("will"), qos: codec.QoS(g.random.IntN(3)), retain: g.chance(40)}
+	return &historyWill{topic: g.topic(), payload: g.payload("will"), qos: codec.QoS(g.random.IntN(3)), retain: g.chance(40)}
+}
+
+// topic is one that somebody wants, more often than not.
+func (g *historyGenerator) topic() string {
+	topic := pick(g, historyTopics)
+	for range 3 {
+		for _, c := range g.model.live {
+			if c == nil {
+				continue
+			}
+			for filter := range c.session.filters {
+				if filterMatches(filter, topic) {
+					return topic
+				}
+			}
+		}
+		topic = pick(g, historyTopics)
+	}
+	return topic
 }
 
 // payload is one that was not there before, or an empty one.
@@ -149,20 +178,20 @@ func (g *historyGenerator) payload(what string) string {
 // packet is what a client says in the middle of its life. c is nil when it has none behind it.
 func (g *historyGenerator) packet(c *modelConn) historyPacket {
 	switch n := g.random.IntN(100); {
-	case n < 42:
+	case n < 48:
 		return g.publish(c)
-	case n < 62:
+	case n < 68:
 		return g.subscribe()
-	case n < 72:
+	case n < 76:
 		return g.unsubscribe(c)
-	case n < 82:
+	case n < 86:
 		kind := pick(g, []codec.PacketType{codec.PUBREL, codec.PUBREL, codec.PUBREL, codec.PUBACK, codec.PUBREC, codec.PUBCOMP})
 		return historyPacket{kind: kind, flags: legalFlags(kind), id: g.id(c)}
-	case n < 88:
+	case n < 91:
 		return historyPacket{kind: codec.PINGREQ, padded: g.chance(10)}
-	case n < 92:
+	case n < 94:
 		return historyPacket{kind: codec.DISCONNECT}
-	case n < 93:
+	case n < 95:
 		return g.connect("@0")
 	case n < 97:
 		return g.illegal(c)
@@ -192,7 +221,7 @@ func (g *historyGenerator) id(c *modelConn) uint16 {
 }
 
 func (g *historyGenerator) publish(c *modelConn) historyPacket {
-	p := historyPacket{kind: codec.PUBLISH, topic: pick(g, historyTopics), payload: g.payload("message"), padded: g.chance(5)}
+	p := historyPacket{kind: codec.PUBLISH, topic: g.topic(), payload: g.payload("message"), padded: g.chance(5)}
 	if g.chance(30) {
 		p.flags |= publishRetain
 	}
@@ -206,9 +235,21 @@ func (g *historyGenerator) publish(c *modelConn) historyPacket {
 	return p
 }
 
+// filter is one of the few, at times one that sees other histories.
 func (g *historyGenerator) filter() string {
 	if g.chance(4) {
 		return pick(g, historyRootFilters)
+	}
+	if filter := pick(g, historyFilters); len(g.model.retained) == 0 || g.chance(50) {
+		return filter
+	}
+	for range 3 { // one that finds something retained
+		filter := pick(g, historyFilters)
+		for topic := range g.model.retained {
+			if filterMatches(filter, topic) {
+				return filter
+			}
+		}
 	}
 	return pick(g, historyFilters)
 }

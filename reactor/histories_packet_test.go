@@ -141,7 +141,6 @@ func (p *historyPacket) String() string {
 			say(true, "will %q %q QoS %d", shorten(w.topic), w.payload, w.qos)
 			say(w.retain, "will retain")
 		}
-		say(p.flags != 0, "flags %#x", p.flags)
 	case codec.PUBLISH:
 		say(true, "%q %q QoS %d", shorten(p.topic), p.payload, p.qos())
 		say(p.qos() > 0, "id %d", p.id)
@@ -153,8 +152,8 @@ func (p *historyPacket) String() string {
 			say(p.kind == codec.SUBSCRIBE, "%q QoS %d", shorten(s.Filter), s.QoS)
 			say(p.kind == codec.UNSUBSCRIBE, "%q", shorten(s.Filter))
 		}
-		say(p.flags != 0, "flags %#x", p.flags)
 	}
+	say(headerFault(p), "flags %#x", p.flags)
 	say(p.padded, "padded length")
 	return strings.Join(words, " ")
 }
@@ -204,7 +203,7 @@ func (s *historyStep) String() string {
 	if s.halved() {
 		text += " (half of it)"
 	}
-	text += [...]string{"", "; half closes", "; resets"}[s.ending]
+	text += [...]string{"", "; half closes", "resets"}[s.ending]
 	if len(s.cuts) > 0 {
 		text += fmt.Sprintf("; cut at %d/256", s.cuts)
 	}

@@ -71,7 +71,7 @@ type players struct {
 }
 
 // historiesAtOnce keeps the loops busy while a history waits for its answers. (measured)
-const historiesAtOnce = 8
+const historiesAtOnce = 4
 
 func (p *players) play() {
 	var players sync.WaitGroup
