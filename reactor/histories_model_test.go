@@ -396,9 +396,6 @@ func (d *due) cancelReplay(filter string) {
 
 // byTopic adds up what the filters bring.
 func (d *due) byTopic() map[string]replayedTopic {
-	if len(d.replays) == 0 {
-		return nil
-	}
 	all := map[string]replayedTopic{}
 	for _, r := range d.replays {
 		for topic, t := range r.messages {
