@@ -6,6 +6,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"mqttd/codec"
 )
@@ -31,6 +35,8 @@ var (
 	}
 	historyRootFilters = []string{"#", "+", "+/a", "+/#", "/#", "+/+/a", "+/a/b"}
 )
+
+var acknowledgements = []codec.PacketType{codec.PUBACK, codec.PUBREC, codec.PUBREL, codec.PUBCOMP}
 
 var (
 	deepTopic = "@" + strings.Repeat("/", modelTopicLevelsMax)
@@ -110,7 +116,9 @@ func (g *historyGenerator) opening(slot int) historyPacket {
 	c := p.connect
 	switch g.random.IntN(10) {
 	case 0:
-		return historyPacket{raw: pick(g, []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01", "\x00", "\xff\xff", "\x10\xff\xff\xff\xff\x01"})}
+		return historyPacket{raw: pick(g, []string{
+			"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01", "\x00", "\xff\xff", "\x10\xff\xff\xff\xff\x01",
+		})}
 	case 1:
 		return g.packet(nil)
 	case 2:
@@ -144,7 +152,8 @@ func (g *historyGenerator) connect(clientID string) historyPacket {
 }
 
 func (g *historyGenerator) will() *historyWill {
-	return &historyWill{topic: g.topic(), payload: g.payload("will"), qos: codec.QoS(g.random.IntN(3)), retain: g.chance(40)}
+	qos := codec.QoS(g.random.IntN(3))
+	return &historyWill{topic: g.topic(), payload: g.payload("will"), qos: qos, retain: g.chance(40)}
 }
 
 // topic is one that somebody wants, more often than not.
@@ -185,7 +194,10 @@ func (g *historyGenerator) packet(c *modelConn) historyPacket {
 	case n < 76:
 		return g.unsubscribe(c)
 	case n < 86:
-		kind := pick(g, []codec.PacketType{codec.PUBREL, codec.PUBREL, codec.PUBREL, codec.PUBACK, codec.PUBREC, codec.PUBCOMP})
+		kind := codec.PUBREL
+		if g.chance(50) {
+			kind = pick(g, acknowledgements)
+		}
 		return historyPacket{kind: kind, flags: legalFlags(kind), id: g.id(c)}
 	case n < 91:
 		return historyPacket{kind: codec.PINGREQ, padded: g.chance(10)}
@@ -302,7 +314,7 @@ func (g *historyGenerator) spoilt(c *modelConn) historyPacket {
 		p.filters[g.random.IntN(len(p.filters))].QoS = codec.QoS(3 + g.random.IntN(253))
 		return p
 	default:
-		kind := pick(g, []codec.PacketType{codec.PUBACK, codec.PUBREC, codec.PUBREL, codec.PUBCOMP, codec.SUBSCRIBE, codec.UNSUBSCRIBE})
+		kind := pick(g, append([]codec.PacketType{codec.SUBSCRIBE, codec.UNSUBSCRIBE}, acknowledgements...))
 		p := historyPacket{kind: kind, flags: legalFlags(kind)} // of id 0
 		if g.chance(50) && (kind == codec.SUBSCRIBE || kind == codec.UNSUBSCRIBE) {
 			p.id = 1 // and without a filter
@@ -335,4 +347,50 @@ func (g *historyGenerator) illegal(c *modelConn) historyPacket {
 			"\x82\x05\x00\x01\x00\x05a", "\x30\xff\xff\xff\xff\x01", "\x30\xff\xff\xff\x7f", "\xa2\x02\x00\x01", "\x62\x00",
 		})}
 	}
+}
+
+// TestHistoriesReach says that the histories are about something: that what the model can predict
+// comes up in them, and often.
+func TestHistoriesReach(t *testing.T) {
+	const seeds = 500
+	var totals historyTotals
+	var live, toOthers, wills, replays, undecided, ends int
+	for seed := range uint64(seeds) {
+		steps, m := generateHistory(seed), newHistoryModel()
+		require.Equal(t, tell(steps), tell(generateHistory(seed)), "a history is a function of its seed")
+		for i := range steps {
+			o, ok := m.apply(&steps[i])
+			require.True(t, ok)
+			for _, c := range o.concerned {
+				live += len(c.due.live)
+				for _, d := range c.due.live {
+					toOthers += count(c != o.actor)
+					wills += count(strings.HasPrefix(d.payload, "will"))
+				}
+				for _, r := range c.due.byTopic() {
+					replays++
+					undecided += count(r.least < r.most)
+				}
+				ends += count(c.due.ends)
+			}
+		}
+		totals.add(&m.totals)
+	}
+	t.Logf("%d messages, %d to others, %d of them Wills; %d retained, %d undecided; %d ends; %+v",
+		live, toOthers, wills, replays, undecided, ends, totals)
+	for what, n := range map[string]int{
+		"messages": live / 4, "messages to others": toOthers / 2, "Wills": wills * 5, "retained messages": replays,
+		"connections that end": ends / 2, "takeovers": int(totals.Takeovers), "violations": int(totals.ProtocolErrors),
+		"refused connections": int(totals.ConnectsRefused) * 8, "refused filters": int(totals.FiltersRefused) * 8,
+	} {
+		assert.Greater(t, n, seeds, what)
+	}
+	assert.Less(t, undecided*5, replays, "what the model leaves open")
+}
+
+func count(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }

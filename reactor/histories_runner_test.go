@@ -47,7 +47,9 @@ var historyTags atomic.Uint64
 
 // runHistory plays the steps and then makes sure that the broker forgets them. The totals are those
 // that the history adds to the broker's.
-func runHistory(s *Server, steps []historyStep, patience time.Duration) (totals historyTotals, failedStep int, err error) {
+func runHistory(
+	s *Server, steps []historyStep, patience time.Duration,
+) (totals historyTotals, failedStep int, err error) {
 	r := &historyRunner{
 		server:   s,
 		tag:      "<" + strconv.FormatUint(historyTags.Add(1), 36) + ">",
@@ -73,8 +75,8 @@ func (r *historyRunner) conclude() error {
 	auditor := slices.IndexFunc(r.model.live[:], func(c *modelConn) bool { return c != nil })
 	if auditor < 0 {
 		auditor = 0
-		connect := historyPacket{kind: codec.CONNECT, connect: &historyConnect{name: "MQTT", level: 4, clean: true, clientID: "@0"}}
-		steps = append(steps, historyStep{slot: 0, opens: true, packets: []historyPacket{connect}})
+		connect := &historyConnect{name: "MQTT", level: 4, clean: true, clientID: "@0"}
+		steps = append(steps, historyStep{opens: true, packets: []historyPacket{{kind: codec.CONNECT, connect: connect}}})
 	}
 	audit := historyPacket{kind: codec.SUBSCRIBE, flags: 2, id: 1}
 	for _, f := range []string{"@/#", "/@/#", "$@/#", "$SYS/@/#"} {

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	histories   = flag.Int("histories", 3000, "histories that TestHistories plays")
+	histories   = flag.Int("histories", 2000, "histories that TestHistories plays")
 	historySeed = flag.Uint64("history-seed", 311, "seed of the first history; the others follow")
 )
 
