@@ -91,6 +91,7 @@ func (g *historyGenerator) step() historyStep {
 		s.ending = halfCloses
 		s.partial = g.chance(50)
 	}
+	s.alone = g.chance(30)
 	if g.chance(30) {
 		for range 1 + g.random.IntN(3) {
 			s.cuts = append(s.cuts, byte(g.random.IntN(256)))

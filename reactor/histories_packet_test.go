@@ -173,6 +173,7 @@ type historyStep struct {
 	partial bool   // of the last packet only half is sent
 	ending  ending // what the client does after the packets
 	cuts    []byte // where the bytes are cut into several writes, in 1/256 of their number
+	alone   bool   // nothing else is sent before the replies to the packets have come
 }
 
 type ending uint8
@@ -204,6 +205,9 @@ func (s *historyStep) String() string {
 		text += " (half of it)"
 	}
 	text += [...]string{"", "; half closes", "resets"}[s.ending]
+	if s.alone {
+		text += "; waits for the replies"
+	}
 	if len(s.cuts) > 0 {
 		text += fmt.Sprintf("; cut at %d/256", s.cuts)
 	}

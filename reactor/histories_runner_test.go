@@ -160,6 +160,15 @@ func (r *historyRunner) appendProbe(b []byte) []byte {
 	return p.appendTo(b, r.tag)
 }
 
+// appendBarrier appends what ends a step of a client that stays.
+func (r *historyRunner) appendBarrier(b []byte, d *due) []byte {
+	if len(d.replays) > 0 {
+		b = lastReplaySubscription.appendTo(b, r.tag)
+		d.replies = append(d.replies, fmt.Sprintf("SUBACK %d [0]", lastReplayID))
+	}
+	return r.appendProbe(b)
+}
+
 // send writes the step's packets and a probe, by the same client or by another one.
 func (r *historyRunner) send(s *historyStep, o *outcome) error {
 	w, due := r.wires[o.actor], &o.actor.due
@@ -174,15 +183,18 @@ func (r *historyRunner) send(s *historyStep, o *outcome) error {
 			due.replies = slices.Insert(due.replies, 1, fmt.Sprintf("SUBACK %d [0]", probeID))
 		}
 	}
+	cuts := s.cuts
 	if !due.ends {
-		if len(due.replays) > 0 {
-			b = lastReplaySubscription.appendTo(b, r.tag)
-			due.replies = append(due.replies, fmt.Sprintf("SUBACK %d [0]", lastReplayID))
+		if s.alone {
+			if err := w.exchange(b, cuts, len(due.replies)); err != nil {
+				return fmt.Errorf("%w; it has got %s, and is due %s", err, w, due)
+			}
+			b, cuts = b[:0], nil
 		}
-		b = r.appendProbe(b)
+		b = r.appendBarrier(b, due)
 	}
 	r.buf = b
-	if err := w.write(b, s.cuts); err != nil && !due.ends {
+	if err := w.write(b, cuts); err != nil && !due.ends {
 		return err
 	}
 	switch s.ending {

@@ -229,6 +229,9 @@ func simplifications(steps []historyStep) (all [][]historyStep) {
 		if len(steps[i].cuts) > 0 {
 			changed(i, func(s *historyStep) { s.cuts = nil })
 		}
+		if steps[i].alone {
+			changed(i, func(s *historyStep) { s.alone = false })
+		}
 	}
 	return all
 }

@@ -53,7 +53,7 @@ const cutPause = 50 * time.Microsecond
 
 // write sends b in several writes, each a segment of its own, TCP_NODELAY being Go's default. After
 // half of the cuts it pauses.
-func (w *historyWire) write(b []byte, cuts []byte) error {
+func (w *historyWire) write(b, cuts []byte) error {
 	from := 0
 	for _, cut := range cuts {
 		to := len(b) * int(cut) / 256
@@ -70,6 +70,19 @@ func (w *historyWire) write(b []byte, cuts []byte) error {
 	}
 	_, err := w.conn.Write(b[from:])
 	return err
+}
+
+// exchange writes b and reads until so many replies have come.
+func (w *historyWire) exchange(b, cuts []byte, replies int) error {
+	if err := w.write(b, cuts); err != nil {
+		return err
+	}
+	for len(w.replies) < replies {
+		if err := w.next(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // close ends the connection with a RST, so that its port is free at once.
