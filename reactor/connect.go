@@ -23,9 +23,8 @@ func (l *loop) onConnect(c *conn, f codec.Frame) error {
 	if err != nil {
 		return l.refuse(codec.IdentifierRejected, err)
 	}
-	if err := l.server.checkWill(&p); err != nil {
-		l.willsRefused.add(1)
-		return refused{err}
+	if err := l.checkWill(&p); err != nil {
+		return err
 	}
 	if authenticate := l.server.config.Authenticate; authenticate != nil {
 		if code := authenticate(&p); code != codec.Accepted {
@@ -67,15 +66,17 @@ func (s *Server) clientIDOf(p *codec.Connect) (string, error) {
 	}
 }
 
-// checkWill returns why a Will is beyond a limit, nil if it is not. There is no code for it in CONNACK.
-func (s *Server) checkWill(p *codec.Connect) error {
-	if len(p.Will.Payload) > s.config.WillBytesMax {
-		return errWillLarge
+// checkWill returns why a Will is beyond a limit, nil if it is not. CONNACK has no code for it.
+func (l *loop) checkWill(p *codec.Connect) error {
+	switch {
+	case !p.HasWill:
+		return nil
+	case len(p.Will.Payload) > l.server.config.WillBytesMax:
+		l.willsRefused.add(1)
+		return refused{errWillLarge}
+	default:
+		return l.server.config.Topics.CheckName(p.Will.Topic)
 	}
-	if p.HasWill {
-		return s.config.Topics.CheckName(p.Will.Topic)
-	}
-	return nil
 }
 
 // refuse answers CONNECT with a code and ends the connection for the reason given

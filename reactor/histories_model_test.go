@@ -19,7 +19,7 @@ import (
 const (
 	modelGrantsAtMost = codec.QoS0 // in SUBACK, and so at delivery
 	modelPersists     = false      // sessions without Clean Session outlive their connection
-	modelIgnoresSYS   = false      // what clients publish to $SYS is acknowledged and goes nowhere
+	modelIgnoresSYS   = true       // what clients publish to $SYS is acknowledged and goes nowhere
 )
 
 // grant is the QoS that a subscription gets.

@@ -30,7 +30,7 @@ var historyLoops = [...]int{1, 2, 4}
 func TestHistories(t *testing.T) {
 	for remainder, loops := range historyLoops {
 		t.Run(fmt.Sprintf("%d loops", loops), func(t *testing.T) {
-			s := start(t, func(c *Config) { c.Loops, c.ConnectTimeout = loops, ConnectTimeoutMax })
+			s := start(t, func(c *Config) { c.Loops, c.ConnectTimeout = loops, TimeoutMax })
 			last := codec.Publish{Topic: []byte(lastReplayTopic), Retain: true}
 			require.True(t, s.retained.Store(last.Topic, codec.AppendPublish(nil, &last)))
 			begun := time.Now()
@@ -55,7 +55,7 @@ func requireForgotten(t *testing.T, s *Server, want *historyTotals) {
 	assert.Zero(t, st.Retained, "retained messages")
 	assert.Zero(t, st.RetainedBytes, "bytes of retained messages")
 	assert.Zero(t, s.clients.Len(), "Client Identifiers")
-	assert.Zero(t, st.DroppedSlow+st.DroppedHandover+st.RepliesOverflow+st.RetainedRefused, "messages dropped")
+	assert.Zero(t, (st.Dropped.Total() - st.Dropped[ReasonCutOff])+st.RepliesOverflow+st.RetainedRefused, "messages dropped")
 	assert.Zero(t, st.ConnectTimeouts+st.KeepAliveTimeouts+st.RefusedFull+st.RefusedSockets, "connections dropped")
 	require.Equal(t, *want, historyTotals{st.Connects, st.ConnectsRefused, st.Takeovers, st.ProtocolErrors,
 		st.FiltersRefused, st.PublishReceived}, "counters")

@@ -139,7 +139,7 @@ func (l *loop) settle() {
 		l.flush()
 		l.releaseBuried()
 		l.announceReleased()
-		if l.replayDue && l.log.empty() {
+		if l.replayDue && l.log.empty() && len(l.owed) == 0 { // replies first: a CONNACK may be among them
 			l.replayTurn()
 		}
 		if l.relieveDue {

@@ -18,7 +18,7 @@ type Stats struct {
 	Accepted          uint64 // sockets
 	Connects          uint64 // CONNECT answered with CONNACK 0x00
 	ConnectsRefused   uint64 // CONNECT answered with another code
-	WillsRefused      uint64 // connections closed: their CONNECT has a Will beyond a limit
+	WillsRefused      uint64 // connections closed: the payload of their Will is too large
 	RefusedFull       uint64 // of ConnectsRefused: no slot free
 	RefusedSockets    uint64 // closed on accept: too many sockets, or shutting down
 	RefusedRate       uint64 // closed on accept: too many new ones per second
