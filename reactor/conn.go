@@ -44,7 +44,7 @@ type conn struct {
 	delivered uint64  // messages
 	losses    *Losses // nil: none
 	loser     int32   // index in loop.losers plus one; 0: not there
-	since     uint32  // tick of CONNACK 0x00
+	since     int64   // when CONNACK 0x00 was written, in Unix milliseconds
 }
 
 func (c *conn) live() bool { return c.gc != nil }

@@ -93,7 +93,7 @@ type refused struct{ error }
 // accept answers c's CONNECT with CONNACK 0x00. Session Present is always 0: sessions end with
 // their connection [MQTT-3.2.2-1].
 func (l *loop) accept(c *conn) {
-	c.state, c.connected, c.since = session.Connected, true, l.wheel.now
+	c.state, c.connected, c.since = session.Connected, true, time.Now().UnixMilli()
 	l.wheel.refile(c, keepAlivePatience(c.session.KeepAliveSeconds))
 	l.replies = codec.AppendConnack(l.replies, codec.Connack{Code: codec.Accepted})
 	l.connects.add(1)

@@ -6,6 +6,7 @@ import "golang.org/x/sys/unix"
 func (l *loop) drain() {
 	defer func(scheduled bool) { l.scheduled = scheduled }(l.scheduled)
 	l.scheduled = true // drain settles by itself
+	l.watch.busy.begin()
 	l.rung = false
 	l.replayDue = l.replayDue || len(l.replaying) > 0
 	l.beginTurn()
@@ -13,6 +14,7 @@ func (l *loop) drain() {
 	l.protect(l.flush)
 	l.protect(l.settle)
 	l.beginTurn() // gnet looks at the sockets next
+	l.watch.busy.end()
 }
 
 // openDeferred opens the letters that were taken out of the mailbox.
@@ -35,6 +37,7 @@ func (l *loop) open(m letter) {
 	switch m.kind {
 	case letterTick:
 		l.tickWaits.Store(false)
+		l.watch.opened(l.wheel.size)
 		l.advance()
 	case letterLook:
 		l.lookAtCongested()

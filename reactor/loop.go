@@ -17,7 +17,7 @@ import (
 )
 
 // loop is one event loop's share of the broker. All of it is loop-confined, except the mailbox,
-// the log pool, the counters and the bell, which say themselves who may touch them.
+// the log pool, the counters, the watch and the bell, which say themselves who may touch them.
 type loop struct {
 	server  *Server        // immutable
 	index   int            // immutable; its group in routes
@@ -30,6 +30,7 @@ type loop struct {
 	pool    logPool
 	counters
 	tickWaits atomic.Bool // a letterTick is in the mailbox
+	watch     watch       // what others may know of the loop without asking it
 
 	routes *router.Cache
 	wheel  wheel
@@ -91,6 +92,7 @@ func newLoop(s *Server, index int) *loop {
 		pool:   logPool{loops: s.config.Loops},
 		routes: s.router.NewCache(),
 		gaveUp: make([]bool, s.config.Loops),
+		watch:  newWatch(),
 	}
 	l.mailbox.loop = index
 	l.joined.merged = true
@@ -161,6 +163,7 @@ func (l *loop) pending() bool {
 // receive handles what was read from c.
 func (l *loop) receive(c *conn, chunk []byte) {
 	defer l.rescue(c)
+	l.watch.busy.begin()
 	l.bytesReceived.add(uint64(len(chunk)))
 	if c.state == session.Connected {
 		c.seenTick = l.wheel.now
@@ -174,6 +177,8 @@ func (l *loop) receive(c *conn, chunk []byte) {
 	l.account()
 	if l.pending() {
 		l.schedule()
+	} else {
+		l.watch.busy.end()
 	}
 }
 

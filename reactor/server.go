@@ -147,6 +147,7 @@ func (s *Server) OnTick() (time.Duration, gnet.Action) {
 	}
 	for _, l := range s.loops {
 		if !l.tickWaits.Swap(true) { // a loop that stood still does not make up for the time: nobody was heard
+			l.watch.posted()
 			l.post(letter{kind: letterTick})
 		}
 	}

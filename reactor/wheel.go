@@ -11,6 +11,7 @@ type wheel struct {
 	now     uint32
 	buckets [wheelSize]*conn // heads of lists
 	quiet   *conn            // connections that are never due
+	size    int              // connections in it
 }
 
 // wheelSize is the number of ticks ahead that have a bucket. A connection due later is filed
@@ -19,6 +20,7 @@ const wheelSize = 128
 
 // file puts c where it belongs, counting its patience from the tick it was last heard of.
 func (w *wheel) file(c *conn) {
+	w.size++
 	head := &w.quiet
 	if c.patienceTicks > 0 {
 		due := c.seenTick + c.patienceTicks
@@ -39,6 +41,7 @@ func (w *wheel) file(c *conn) {
 
 // remove takes c out.
 func (w *wheel) remove(c *conn) {
+	w.size--
 	switch {
 	case c.prevInWheel != nil:
 		c.prevInWheel.nextInWheel = c.nextInWheel

@@ -59,5 +59,6 @@ func TestWheelAgreesWithNaiveClock(t *testing.T) {
 		seen := 0
 		w.each(func(c *conn) { require.True(t, live[c]); seen++ })
 		require.Equal(t, len(live), seen)
+		require.Equal(t, len(live), w.size)
 	}
 }

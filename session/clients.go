@@ -51,6 +51,14 @@ func (c *Clients) Known(clientID []byte) bool {
 	return known
 }
 
+// Lookup returns the handle that owns the identifier, ok is false when none does.
+func (c *Clients) Lookup(clientID string) (h Handle, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h, ok = c.owners[clientID]
+	return h, ok
+}
+
 // Len returns how many identifiers are owned.
 func (c *Clients) Len() int {
 	c.mu.Lock()

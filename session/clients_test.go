@@ -132,3 +132,14 @@ func TestKnownDoesNotKeepTheIdentifier(t *testing.T) {
 	assert.True(t, c.Known([]byte("anna")))
 	assert.False(t, c.Known(id))
 }
+
+func TestLookup(t *testing.T) {
+	c := NewClients()
+	_, ok := c.Lookup("anna")
+	assert.False(t, ok)
+	c.Claim("anna", makeHandle(0, 1))
+	c.Claim("anna", makeHandle(1, 1))
+	h, ok := c.Lookup("anna")
+	assert.True(t, ok)
+	assert.Equal(t, makeHandle(1, 1), h, "who has it now")
+}

@@ -106,6 +106,18 @@ func (t *Table[C]) All() iter.Seq[*C] {
 	}
 }
 
+// At returns the occupant of a slot, 0 <= slot < Slots, or NoHandle and nil when the slot is free. Any
+// goroutine may call it; for the connection see Resolve.
+func (t *Table[C]) At(slot int) (Handle, *C) {
+	if o := t.slots[slot].Load(); o != nil {
+		return o.handle, o.conn
+	}
+	return NoHandle, nil
+}
+
+// Slots returns how many slots there are, the reserve included.
+func (t *Table[C]) Slots() int { return len(t.slots) }
+
 // Size returns how many clients the table holds at most, without the reserve.
 func (t *Table[C]) Size() int { return len(t.slots) - t.reserve }
 

@@ -244,3 +244,16 @@ func BenchmarkAcquireRelease(b *testing.B) {
 		table.Release(h)
 	}
 }
+
+func TestTableAt(t *testing.T) {
+	table := NewTable[client](2, 1)
+	assert.Equal(t, 3, table.Slots(), "the reserve included")
+	a, b := enter(t, table, false), enter(t, table, false)
+	table.Release(a.handle)
+	h, c := table.At(0)
+	assert.Equal(t, NoHandle, h)
+	assert.Nil(t, c)
+	h, c = table.At(1)
+	assert.Equal(t, b.handle, h)
+	assert.Same(t, b, c)
+}

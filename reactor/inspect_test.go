@@ -1,0 +1,293 @@
+package reactor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"mqttd/codec"
+	"mqttd/session"
+)
+
+// hold keeps a loop from its work until the test ends or release is called.
+func hold(t *testing.T, l *loop) (release func()) {
+	t.Helper()
+	held, released := make(chan struct{}), make(chan struct{})
+	onLoop(t, l, func(*loop) { close(held); <-released })
+	<-held
+	release = func() {
+		select {
+		case <-released:
+		default:
+			close(released)
+		}
+	}
+	t.Cleanup(release)
+	return release
+}
+
+func within(t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestClientsAreListedInPages(t *testing.T) {
+	const clients, page = 1300, 600 // more than one question takes
+	s := stillServer(t, 3)
+	for n := range clients {
+		join(t, s.loops[n%3], fmt.Sprint("client-", n), "a", "b")
+	}
+	for slot := 10; slot < clients; slot += 10 { // holes
+		h, _ := s.table.At(slot)
+		s.table.Release(h)
+	}
+	answering(t, s)
+	var slots []uint32
+	after, pages := -1, 0
+	for {
+		list, next, err := s.Clients(within(t, patience), after, page)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(list), page)
+		for _, info := range list {
+			require.Equal(t, fmt.Sprint("client-", info.Slot), info.ClientID)
+			require.Equal(t, int(info.Slot)%3, info.Loop)
+			require.Equal(t, 2, info.Filters)
+			slots = append(slots, info.Slot)
+		}
+		pages++
+		if next == -1 {
+			break
+		}
+		after = next
+	}
+	assert.Equal(t, 2, pages)
+	assert.Len(t, slots, clients-clients/10+1)
+	assert.IsIncreasing(t, slots)
+	list, next, err := s.Clients(within(t, patience), clients+1000, 5)
+	require.NoError(t, err)
+	assert.Empty(t, list)
+	assert.Equal(t, -1, next)
+}
+
+// answering has the loops of a stillServer open their letters until the test ends, each on its goroutine.
+func answering(t testing.TB, s *Server) {
+	t.Helper()
+	for _, l := range s.loops {
+		ended := make(chan struct{})
+		t.Cleanup(func() { <-ended })
+		go func() {
+			defer close(ended)
+			for t.Context().Err() == nil { // done before the test's cleanups are run
+				l.drain()
+				time.Sleep(100 * time.Microsecond)
+			}
+		}()
+	}
+}
+
+func TestClientInfo(t *testing.T) {
+	s := start(t, func(c *Config) { c.Loops = 2 })
+	begun := time.Now()
+	c := connect(t, s, "plant/floor 1%\x7f", withKeepAlive(30))
+	c.subscribe("a", "b/#", "b/c")
+	writer := connect(t, s, "writer")
+	for range 3 {
+		writer.publish("b/c", "x")
+	}
+	writer.publish("unheard", "x")
+	writer.ping()
+	for range 3 { // not six: matched once per client and message
+		c.expectPublish()
+	}
+	info, ok, err := s.Client(within(t, patience), "plant/floor 1%\x7f")
+	require.NoError(t, err)
+	require.True(t, ok)
+	assert.Equal(t, c.conn.LocalAddr().String(), info.Remote.String())
+	assert.Equal(t, 30*time.Second, info.KeepAlive)
+	assert.Equal(t, codec.Version311.String(), info.Version)
+	assert.Equal(t, 3, info.Filters)
+	assert.EqualValues(t, 3, info.Matched)
+	assert.EqualValues(t, 3, info.Delivered)
+	assert.Zero(t, info.Dropped)
+	assert.False(t, info.Congested)
+	assert.WithinRange(t, info.ConnectedAt, begun.Add(-time.Second), time.Now().Add(time.Second))
+	assert.Equal(t, "plant/floor 1%\uFFFD", info.Label())
+	assert.Equal(t, VerdictHealthy, info.Verdict)
+	require.NotNil(t, info.Kernel)
+	assert.Positive(t, info.Kernel.RTT)
+	assert.Positive(t, info.Kernel.WindowBytes)
+
+	again, ok, err := s.Client(within(t, patience), "plant/floor 1%\x7f")
+	require.True(t, ok, err)
+	assert.Equal(t, info.ConnectedAt, again.ConnectedAt)
+
+	_, ok, err = s.Client(within(t, patience), "nobody")
+	assert.NoError(t, err)
+	assert.False(t, ok)
+	c.send(codec.AppendDisconnect(nil))
+	c.expectClosed()
+	eventually(t, "it is known no more", func() bool {
+		_, ok, err := s.Client(within(t, patience), "plant/floor 1%\x7f")
+		return !ok && err == nil
+	})
+}
+
+func TestTopNamesWhoLostTheMost(t *testing.T) {
+	s := stillServer(t, 2)
+	const clients = 1200 // more than one question takes
+	for n := range clients {
+		c, _ := join(t, s.loops[n%2], fmt.Sprint("client-", n))
+		c.loop.lose(c, ReasonSlow, uint64(n)) // the first loses nothing
+		c.loop.lose(c, ReasonMemory, uint64(n))
+		c.backlog = backlog{}
+		if n < 700 {
+			c.backlog.messages, c.backlog.bytes, c.pace = 1, 1000+n, blocked
+			c.loop.congested = append(c.loop.congested, c)
+		}
+	}
+	answering(t, s)
+	byLoss, byWaiting, err := s.Top(within(t, patience), 3)
+	require.NoError(t, err)
+	names := func(list []ClientInfo) (ids []string) {
+		for _, info := range list {
+			ids = append(ids, info.ClientID)
+		}
+		return ids
+	}
+	assert.Equal(t, []string{"client-1199", "client-1198", "client-1197"}, names(byLoss))
+	assert.Equal(t, []string{"client-699", "client-698", "client-697"}, names(byWaiting))
+	assert.Equal(t, Losses{ReasonSlow: 1199, ReasonMemory: 1199}, byLoss[0].Dropped)
+	assert.EqualValues(t, 2*1199, byLoss[0].Matched)
+	assert.True(t, byWaiting[0].Congested)
+
+	all, _, err := s.Top(within(t, patience), 5000)
+	require.NoError(t, err)
+	assert.Len(t, all, clients-1, "none with zero, none twice")
+	none, _, err := s.Top(within(t, patience), 0)
+	require.NoError(t, err)
+	assert.Empty(t, none)
+}
+
+func TestTopWithoutLosses(t *testing.T) {
+	s := start(t, nil)
+	connect(t, s, "client").ping()
+	byLoss, byWaiting, err := s.Top(within(t, patience), 10)
+	require.NoError(t, err)
+	assert.Empty(t, byLoss)
+	assert.Empty(t, byWaiting)
+}
+
+// A loop that stands still is named, and costs the asker no more than its patience; the others answer, and it
+// does too when it goes on.
+func TestStuckLoopIsNamed(t *testing.T) {
+	s := start(t, func(c *Config) { c.Loops = 2 })
+	require.NoError(t, s.Responsive(within(t, patience)))
+	stuck := s.loops[1]
+	release := hold(t, stuck)
+	err := s.Responsive(within(t, 2*time.Second))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.ErrorContains(t, err, "loop 1 ")
+	assert.NotContains(t, err.Error(), "loop 0 ")
+	for range 3 * questionsMax {
+		assert.ErrorContains(t, s.Responsive(within(t, 5*time.Millisecond)), "loop 1 ")
+	}
+	stuck.mailbox.mu.Lock()
+	waiting := len(stuck.mailbox.letters)
+	stuck.mailbox.mu.Unlock()
+	assert.LessOrEqual(t, waiting, questionsMax+1, "questions and a tick")
+	eventually(t, "its tick waits", func() bool { return s.Loops()[1].Turn > 100*time.Millisecond })
+	release()
+	eventually(t, "it answers", func() bool { return s.Responsive(within(t, patience)) == nil })
+	eventually(t, "no question is left", func() bool { return len(stuck.watch.desk) == 0 })
+}
+
+func TestReadyFromListeningToStopping(t *testing.T) {
+	s := stillServer(t, 1)
+	assert.False(t, s.Ready())
+	close(s.listening)
+	assert.True(t, s.Ready())
+	s.stopping.Store(true)
+	assert.False(t, s.Ready())
+	close(s.stopped)
+	assert.ErrorIs(t, s.Responsive(within(t, patience)), ErrStopped)
+}
+
+// A bug in answering costs neither the loop nor the asker's patience.
+func TestPanicInAQuestion(t *testing.T) {
+	s := stillServer(t, 1)
+	answering(t, s)
+	_, err := query(within(t, patience), s, s.loops, func(*loop) int { panic("bug") })
+	assert.ErrorIs(t, err, errInternal)
+	assert.NoError(t, s.Responsive(within(t, patience)))
+}
+
+// A reader that stands still is told from a network that does.
+func TestVerdictOfAReaderThatDoesNotRead(t *testing.T) {
+	s := start(t, func(c *Config) { c.Loops = 1 })
+	stalled := connect(t, s, "stalled")
+	require.NoError(t, stalled.conn.SetReadBuffer(4<<10))
+	stalled.subscribe("data")
+	publisher := connect(t, s, "publisher")
+	payload := strings.Repeat("x", 60_000)
+	var info ClientInfo
+	eventually(t, "the kernel takes no more", func() bool {
+		publisher.publish("data", payload)
+		publisher.ping()
+		var ok bool
+		var err error
+		info, ok, err = s.Client(within(t, patience), "stalled")
+		require.NoError(t, err)
+		require.True(t, ok)
+		return info.Verdict != VerdictHealthy
+	})
+	assert.Equal(t, VerdictReader, info.Verdict, info.VerdictWhy)
+	assert.Contains(t, info.VerdictWhy, "receive window")
+	assert.Positive(t, info.WaitingBytes)
+	assert.Positive(t, info.Kernel.SendQueueBytes)
+}
+
+// onLoopWait runs f on a loop of a running server and waits for it.
+func onLoopWait(t *testing.T, l *loop, f func(*loop)) {
+	t.Helper()
+	done := make(chan struct{})
+	onLoop(t, l, func(l *loop) { defer close(done); f(l) })
+	<-done
+}
+
+// BenchmarkClientsQuestion is about as many clients as one question may be.
+func BenchmarkClientsQuestion(b *testing.B) {
+	s := stillServer(b, 1)
+	for n := range 8000 {
+		join(b, s.loops[0], fmt.Sprint("client-", n), "a")
+	}
+	at := -1
+	b.ReportAllocs()
+	for b.Loop() {
+		var handles []session.Handle
+		handles, at = s.occupants(at+1, windowMax) // others each time: cold ones
+		s.loops[0].infosOf(handles)
+	}
+}
+
+// BenchmarkTopQuestion looks through as many losers as one question may be about.
+func BenchmarkTopQuestion(b *testing.B) {
+	s := stillServer(b, 1)
+	l := s.loops[0]
+	for n := range 8000 {
+		c, _ := join(b, l, fmt.Sprint("client-", n), "a")
+		l.lose(c, ReasonSlow, uint64(n*7919%8000)+1)
+	}
+	from := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		part, _ := window(l.losers, from)
+		l.topOf(part, 10, func(c *conn) uint64 { return c.losses.Total() })
+		from = (from + windowMax) % 7680
+	}
+}
