@@ -73,10 +73,12 @@ func startBroker(t *testing.T) *broker {
 	return startBrokerAt(t, freePort(t))
 }
 
-func startBrokerAt(t *testing.T, port string) *broker {
+// startBrokerAt starts our own broker, with further arguments.
+func startBrokerAt(t *testing.T, port string, arguments ...string) *broker {
 	t.Helper()
 	b := &broker{host: "127.0.0.1", port: port}
-	b.process = startProcess(t, nil, brokerProgram, "-host", b.host, "-port", b.port, "-log-level", "debug")
+	arguments = append([]string{"-host", b.host, "-port", b.port, "-log-level", "debug"}, arguments...)
+	b.process = startProcess(t, nil, brokerProgram, arguments...)
 	t.Cleanup(func() { b.stop(t) })
 	b.awaitListening(t)
 	return b

@@ -11,20 +11,22 @@ import (
 	"github.com/rs/zerolog"
 
 	"mqttd/reactor"
+	"mqttd/reactor/admin"
 )
 
 // options is what the command line says.
 type options struct {
 	config    reactor.Config // Log is not set yet
 	logLevel  zerolog.Level
-	logFormat string // "auto", "console" or "json"
-	done      bool   // -h or -version was answered
+	logFormat string        // "auto", "console" or "json"
+	admin     admin.Options // without an Address: off
+	done      bool          // -h or -version was answered
 }
 
 // parseFlags reads the command line. Answers to -h and -version go to out. The error is one
 // line that names the flag and what it accepts.
 func parseFlags(args []string, out io.Writer) (options, error) {
-	o := options{config: reactor.DefaultConfig()}
+	o := options{config: reactor.DefaultConfig(), admin: admin.Options{Top: 10, Version: version}}
 	c := &o.config
 	set := flag.NewFlagSet("mqttd", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
@@ -62,6 +64,12 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		"log `lines` a second of each kind whose number clients decide; the rest is counted")
 	set.DurationVar(&c.SysInterval, "sys-interval", c.SysInterval,
 		"`time` between two rounds of $SYS messages, such as 10s; 0 turns them off")
+	set.StringVar(&o.admin.Address, "admin", "",
+		"`host:port` of metrics, health and the API, over HTTP without a login;\n"+
+			"without a host on the loopback only (default off)")
+	set.BoolVar(&o.admin.Pprof, "pprof", false, "with -admin: serve Go's profiles under /debug/pprof/")
+	set.IntVar(&o.admin.Top, "top", o.admin.Top,
+		"`number` of clients with the largest losses that have metrics of their own")
 	level := set.String("log-level", "info", "least `level` that is logged: trace, debug, info, warn, error")
 	set.StringVar(&o.logFormat, "log-format", "auto", "`format` of the log: console, json, or auto: console on a terminal")
 	version := set.Bool("version", false, "print the version and exit")
@@ -87,7 +95,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	if o.logFormat != "auto" && o.logFormat != "console" && o.logFormat != "json" {
 		return o, fmt.Errorf("log-format %q: want console, json or auto", o.logFormat)
 	}
-	if err := c.Validate(); err != nil {
+	if err := errors.Join(c.Validate(), o.admin.Validate()); err != nil {
 		return o, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return o, nil

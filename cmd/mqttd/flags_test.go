@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mqttd/reactor"
+	"mqttd/reactor/admin"
 )
 
 func TestFlagsSetTheConfiguration(t *testing.T) {
@@ -19,7 +20,7 @@ func TestFlagsSetTheConfiguration(t *testing.T) {
 		"-slow-policy", "conflate", "-stall-timeout", "5s", "-max-topic-length", "9", "-max-topic-levels", "10",
 		"-max-filters", "11", "-max-subscribe-filters", "12", "-max-retained", "13", "-max-retained-bytes", "1GiB",
 		"-max-client-id", "30", "-max-will-size", "14", "-log-rate", "15",
-		"-log-level", "debug", "-log-format", "json"}, nil)
+		"-log-level", "debug", "-log-format", "json", "-admin", ":9883", "-pprof", "-top", "5"}, nil)
 	require.NoError(t, err)
 	want := reactor.DefaultConfig()
 	want.Port, want.Host, want.Loops, want.MaxClients = 1884, "127.0.0.1", 3, 50
@@ -33,6 +34,7 @@ func TestFlagsSetTheConfiguration(t *testing.T) {
 	assert.Equal(t, want, o.config)
 	assert.Equal(t, zerolog.DebugLevel, o.logLevel)
 	assert.Equal(t, "json", o.logFormat)
+	assert.Equal(t, admin.Options{Address: ":9883", Pprof: true, Top: 5, Version: version}, o.admin)
 	assert.False(t, o.done)
 }
 
@@ -42,6 +44,7 @@ func TestNoFlagsAreTheDefaults(t *testing.T) {
 	assert.Equal(t, reactor.DefaultConfig(), o.config)
 	assert.Equal(t, 1883, o.config.Port)
 	assert.Equal(t, zerolog.InfoLevel, o.logLevel)
+	assert.Equal(t, admin.Options{Top: 10, Version: version}, o.admin, "off")
 }
 
 func TestBadFlagsAreOneLineThatNamesTheRemedy(t *testing.T) {
@@ -64,6 +67,10 @@ func TestBadFlagsAreOneLineThatNamesTheRemedy(t *testing.T) {
 		{"too many bytes for an integer", []string{"-client-buffer", "9999999999GiB"}, "want a number of bytes"},
 		{"unknown level", []string{"-log-level", "loud"}, `log-level "loud": want trace, debug, info, warn or error`},
 		{"unknown format", []string{"-log-format", "xml"}, `log-format "xml": want console, json or auto`},
+		{"an admin address without a port", []string{"-admin", "9883"}, `admin "9883": want host:port, such as 127`},
+		{"an admin port out of range", []string{"-admin", ":99999"}, `admin ":99999": want host:port`},
+		{"profiles of nothing", []string{"-pprof"}, "pprof: it is part of what -admin serves, which is off"},
+		{"too many series", []string{"-top", "101"}, "top 101: want 0 to 100"},
 		{"an argument", []string{"1884"}, `unexpected argument "1884"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -80,7 +87,8 @@ func TestHelpListsEveryFlag(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, o.done)
 	for _, name := range []string{"port", "host", "loops", "max-clients", "max-packet-size", "client-buffer",
-		"connect-timeout", "connect-rate", "connect-burst", "log-level", "log-format", "version"} {
+		"connect-timeout", "connect-rate", "connect-burst", "slow-policy", "total-buffer", "stall-timeout", "sys-interval",
+		"admin", "pprof", "top", "log-level", "log-format", "version"} {
 		assert.Contains(t, out.String(), "  -"+name)
 	}
 }

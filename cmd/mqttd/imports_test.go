@@ -21,8 +21,9 @@ var floors = map[string]struct{ own, others []string }{
 	"session": {own: []string{"codec"}},
 	"router":  {own: []string{"codec"}},
 	"reactor": {
-		own:    []string{"session", "router", "codec"},
-		others: []string{"github.com/panjf2000/gnet/v2", "github.com/rs/zerolog", "golang.org/x/sys/unix"},
+		own: []string{"session", "router", "codec"},
+		others: []string{"github.com/panjf2000/gnet/v2", "github.com/rs/zerolog", "golang.org/x/sys/unix",
+			"github.com/prometheus/client_golang/..."},
 	},
 	"bench": {
 		own: []string{"codec"},
@@ -34,6 +35,13 @@ var floors = map[string]struct{ own, others []string }{
 		others: []string{"github.com/mattn/go-isatty", "github.com/rs/zerolog"},
 	},
 	"cmd/mqttbench": {own: []string{"bench"}, others: []string{"github.com/mattn/go-isatty"}},
+}
+
+// engines are modules of others that do a part of the work: one package of the broker alone may know each, so
+// that it can be replaced there.
+var engines = map[string]string{
+	"github.com/panjf2000/gnet/v2/...":        "reactor",
+	"github.com/prometheus/client_golang/...": "reactor/admin",
 }
 
 // TestImportsPointDown parses every Go file of the module.
@@ -69,6 +77,10 @@ func TestImportsPointDown(t *testing.T) {
 			foreign := strings.Contains(strings.SplitN(imported, "/", 2)[0], ".")
 			if foreign && !strings.HasSuffix(file, "_test.go") && !isTestLibrary(file) {
 				require.True(t, contains(rules.others, imported), "%s imports %s: not on its floor's list", file, imported)
+				for engine, user := range engines {
+					require.True(t, !contains([]string{engine}, imported) || filepath.ToSlash(filepath.Dir(file)) == user,
+						"%s imports %s: only %s may", file, imported, user)
+				}
 			}
 		}
 		return nil

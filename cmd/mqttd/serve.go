@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"mqttd/reactor"
+	"mqttd/reactor/admin"
 )
 
 // drainMax bounds how long a stop waits for slow readers. (chosen)
@@ -29,6 +30,11 @@ func serve(o options) int {
 		return exitTryAgain // flags were checked: what is missing is a resource
 	}
 	warn(log, o.config, server.Limits())
+	console, code := openAdmin(log, o, server)
+	if code != exitOK {
+		return code
+	}
+	defer closeAdmin(console)
 
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -44,6 +50,7 @@ func serve(o options) int {
 	select {
 	case <-server.Listening():
 		announce(log, o.config, server)
+		serveAdmin(log, console)
 		return wait(log, server, signals, ended)
 	case err := <-ended:
 		return failed(log, o.config, err)
@@ -113,4 +120,48 @@ func summary(log zerolog.Logger, st reactor.Stats, unsent int) {
 		Uint64("publishes", st.PublishReceived[0]+st.PublishReceived[1]+st.PublishReceived[2]).
 		Uint64("deliveries", st.Delivered).Uint64("dropped", st.Dropped.Total()).
 		Int("unsent_bytes", unsent).Msg("stopped")
+}
+
+// openAdmin takes the port of the admin server, so that one which is taken is found before clients come. It
+// returns nil when there is to be none.
+func openAdmin(log zerolog.Logger, o options, server *reactor.Server) (console *admin.Admin, code int) {
+	if o.admin.Address == "" {
+		return nil, exitOK
+	}
+	o.admin.Log = log
+	console, err := admin.New(server, o.admin)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		log.Error().Err(err).Msgf("admin address %s is in use, by another broker perhaps: stop that, "+
+			"or choose another with -admin", o.admin.Address)
+		return nil, exitTryAgain
+	case err != nil:
+		log.Error().Err(err).Msgf("cannot listen on admin address %s", o.admin.Address)
+		return nil, exitFailed
+	}
+	return console, exitOK
+}
+
+// serveAdmin answers from now on.
+func serveAdmin(log zerolog.Logger, console *admin.Admin) {
+	if console == nil {
+		return
+	}
+	if console.OnLoopback() {
+		log.Info().Str("address", console.Addr()).Msg("admin listens, on the loopback only")
+	} else {
+		log.Warn().Str("address", console.Addr()).Msg("admin listens, without a login: whoever reaches it may read all")
+	}
+	go func() {
+		if err := console.Serve(); err != nil {
+			log.Error().Err(err).Msg("admin ended")
+		}
+	}()
+}
+
+// closeAdmin is called when the broker has ended.
+func closeAdmin(console *admin.Admin) {
+	if console != nil {
+		_ = console.Close()
+	}
 }
