@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,14 +25,14 @@ const (
 type process struct {
 	cmd    *exec.Cmd
 	exited chan struct{} // closed after the program has ended and its output is read
-	log    *bytes.Buffer // its standard error output; read it after exited is closed
+	log    *logText      // its standard error output so far; complete after exited is closed
 }
 
 // startProcess starts a program and calls onLine, unless nil, for each line of its standard output.
 // A test that fails shows the end of the program's standard error output.
 func startProcess(t *testing.T, onLine func(line []byte), name string, arguments ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(name, arguments...), exited: make(chan struct{}), log: new(bytes.Buffer)}
+	p := &process{cmd: exec.Command(name, arguments...), exited: make(chan struct{}), log: new(logText)}
 	p.cmd.Stderr = p.log
 	stdout, output := io.Pipe()
 	p.cmd.Stdout = output
@@ -44,8 +45,8 @@ func startProcess(t *testing.T, onLine func(line []byte), name string, arguments
 	go p.read(stdout, onLine)
 	t.Cleanup(func() {
 		p.kill()
-		if t.Failed() && p.log.Len() > 0 {
-			t.Logf("end of the log of %s:\n%s", name, p.log.Bytes()[max(0, p.log.Len()-tailBytesMax):])
+		if log := p.log.String(); t.Failed() && log != "" {
+			t.Logf("end of the log of %s:\n%s", name, log[max(0, len(log)-tailBytesMax):])
 		}
 	})
 	return p
@@ -88,6 +89,24 @@ func (p *process) terminate(t *testing.T) {
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // fails when it has ended already, which is as good
 	<-p.exited
+}
+
+// logText is what a program has written so far. Any goroutine may call its methods.
+type logText struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // runProgram runs a program to its end. What it said is part of the error.

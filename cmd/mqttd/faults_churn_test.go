@@ -1,0 +1,80 @@
+package main_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Clients connect, subscribe, publish and leave in every way there is, for long. Then memory, descriptors and
+// threads are back where they were.
+func TestFaultChurn(t *testing.T) {
+	f := beginFault(t, "churn")
+	churn(t, f, sized(time.Second, 5*time.Second)) // what the first ones cost is the process's own warming up
+	f.releases(0)
+	f.resetPeak(t)
+	f.before = f.footprint(t)
+
+	lives := churn(t, f, sized(3*time.Second, 60*time.Second))
+	t.Logf("%s: %d lives", f.name, lives)
+	assert.Greater(t, lives, sized(200, 10_000))
+	f.releases(0)
+	f.growsAtMost(0)
+	require.Eventually(t, func() bool { return f.footprint(t).threads <= f.before.threads+4 },
+		faultPatience, 20*time.Millisecond, "threads: %d before", f.before.threads)
+	f.end()
+}
+
+func churn(t *testing.T, f *fault, howLong time.Duration) int {
+	t.Helper()
+	var lives atomic.Int64
+	var all sync.WaitGroup
+	until := time.Now().Add(howLong)
+	for range 8 {
+		all.Go(func() {
+			for time.Now().Before(until) && assert.NoError(t, churnOnce(f.broker, int(lives.Add(1)))) {
+			}
+		})
+	}
+	all.Wait()
+	return int(lives.Load())
+}
+
+// churnOnce is one life; its number decides how it ends.
+func churnOnce(b *broker, n int) error {
+	p, err := dialPeer(b, 0)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if n%8 == 7 {
+		return nil // without a CONNECT
+	}
+	own := fmt.Sprint("churn/", n)
+	if err := p.connect(own); err != nil {
+		return err
+	}
+	if _, err := p.subscribe(1, own, "churn/+/x"); err != nil {
+		return err
+	}
+	if err := p.send(publishPacket(own, numbered(n, 1024))); err != nil {
+		return err
+	}
+	switch n % 4 {
+	case 0:
+		p.reset() // with a message on its way
+		return nil
+	case 1:
+		return p.send([]byte{byteDisconnect, 0})
+	}
+	if topic, got, err := p.nextNumbered(1024); err != nil || got != n || topic != own {
+		return errors.Join(err, fmt.Errorf("got message %d on %q, want %d", got, topic, n))
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package main_test
+
+import (
+	"flag"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The fault tests: one kind of misbehaviour each, against the built broker, while a witness beside it
+// publishes and subscribes as a client should. The witness must not notice, and the broker must give
+// back what the fault cost it. Each test reports one line, see report.
+
+var faultSizes = flag.String("faults", "short", "sizes of the fault tests: short or full, which takes minutes")
+
+const (
+	// faultPatience is how long a fault test waits for what must happen. (chosen: hundreds of times
+	// what it takes)
+	faultPatience = 30 * time.Second
+	// witnessP99Max is a bound on the disturbance of a healthy client that holds on a busy machine too; what
+	// was measured is reported. (chosen)
+	witnessP99Max = time.Second
+	// memorySlack is what the garbage collector may leave lying on top of what a test allows. (chosen)
+	memorySlack = 16 << 20
+	// raceMemory is how many times its usual memory a broker with the race detector may take, by the
+	// detector's documentation.
+	raceMemory = 10
+)
+
+// sized returns the size that the flag asks for.
+func sized[T any](short, full T) T {
+	if *faultSizes == "full" {
+		return full
+	}
+	return short
+}
+
+// fault is a running fault test. It may be used by the test's goroutine only.
+type fault struct {
+	*broker
+	t       *testing.T
+	name    string
+	witness *witness
+	before  footprint // of the broker with the witness alone
+}
+
+// beginFault starts a broker of two loops, with more flags, and the witness. Short ones run side by side.
+func beginFault(t *testing.T, name string, arguments ...string) *fault {
+	t.Helper()
+	return beginFaultWith(t, name, append([]string{brokerProgram}, arguments...)...)
+}
+
+// beginFaultWith is beginFault with a command line that ends in the flags of the broker.
+func beginFaultWith(t *testing.T, name string, command ...string) *fault {
+	t.Helper()
+	require.Contains(t, []string{"short", "full"}, *faultSizes, "-faults")
+	requireOwnBroker(t)
+	if *faultSizes == "short" {
+		t.Parallel()
+	}
+	return watch(t, name, startBrokerWith(t, freePort(t), command...))
+}
+
+// startBrokerWith starts a broker of two loops, unless the command line says otherwise.
+func startBrokerWith(t *testing.T, port string, command ...string) *broker {
+	t.Helper()
+	b := &broker{host: "127.0.0.1", port: port}
+	command = append(command, "-host", b.host, "-port", port, "-log-level", "debug")
+	if !slices.Contains(command, "-loops") {
+		command = append(command, "-loops", "2")
+	}
+	b.process = startProcess(t, nil, command[0], command[1:]...)
+	t.Cleanup(func() { b.stop(t) })
+	b.awaitListening(t)
+	return b
+}
+
+// watch puts a witness beside a broker and takes the broker's measure.
+func watch(t *testing.T, name string, b *broker) *fault {
+	t.Helper()
+	f := &fault{broker: b, t: t, name: name, witness: startWitness(t, b)}
+	f.witness.settle(t)
+	f.resetPeak(t)
+	f.before = f.footprint(t)
+	return f
+}
+
+// growsAtMost checks that the broker's memory has at no time been larger than before by more than
+// so many bytes and the garbage collector's slack.
+func (f *fault) growsAtMost(bytes int) {
+	f.t.Helper()
+	allowed := bytes + memorySlack
+	if raceDetector() {
+		allowed *= raceMemory
+	}
+	now := f.footprint(f.t)
+	f.t.Logf("%s: peak of memory %d KiB above %d KiB, allowed %d KiB",
+		f.name, (now.peak-f.before.rss)>>10, f.before.rss>>10, allowed>>10)
+	assert.LessOrEqual(f.t, now.peak-f.before.rss, allowed, "%s: memory grew", f.name)
+}
+
+// end checks, when the test has closed its faulty connections, that the broker has closed them too and
+// that the witness was served as it should be.
+func (f *fault) end() {
+	f.t.Helper()
+	f.releases(0)
+	f.report()
+}
+
+// releases waits until the broker has no more descriptors open than before, but for so many.
+func (f *fault) releases(extra int) {
+	f.t.Helper()
+	require.Eventually(f.t, func() bool {
+		return f.footprint(f.t).descriptors <= f.before.descriptors+extra
+	}, faultPatience, 20*time.Millisecond, "%s: connections that are gone still have descriptors", f.name)
+}
+
+// report ends the witness, writes the line of the table, and judges.
+func (f *fault) report() {
+	f.t.Helper()
+	after := f.footprint(f.t)
+	v := f.witness.stop(f.t)
+	const mib = 1 << 20
+	f.t.Logf("fault=%s sent=%d delivered=%d lost=%d twice=%d p50=%v p99=%v max=%v late=%v "+
+		"rss_before=%.1fMiB rss_after=%.1fMiB rss_peak=%.1fMiB fds_before=%d fds_after=%d threads_before=%d threads_after=%d",
+		f.name, v.sent, v.delivered, v.lost, v.disordered, v.p50, v.p99, v.max, v.late,
+		float64(f.before.rss)/mib, float64(after.rss)/mib, float64(after.peak)/mib,
+		f.before.descriptors, after.descriptors, f.before.threads, after.threads)
+	assert.NotZero(f.t, v.sent, "%s: the witness has seen something", f.name)
+	assert.Empty(f.t, v.faults, "%s: what the witness noticed", f.name)
+	assert.Zero(f.t, v.lost, "%s: the witness's messages that were lost", f.name)
+	assert.Zero(f.t, v.disordered, "%s: the witness's messages that came twice or out of order", f.name)
+	assert.Less(f.t, v.p99, witnessP99Max, "%s: the witness's latency", f.name)
+}
+
+// awaitLog waits until the broker's log has said something, from an offset on.
+func (f *fault) awaitLog(offset int, text string) {
+	f.t.Helper()
+	require.Eventually(f.t, func() bool { return strings.Contains(f.log.String()[offset:], text) },
+		faultPatience, 10*time.Millisecond, "%s: the log does not say %q", f.name, text)
+}
