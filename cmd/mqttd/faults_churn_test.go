@@ -36,9 +36,9 @@ func churn(t *testing.T, f *fault, howLong time.Duration) int {
 	var lives atomic.Int64
 	var all sync.WaitGroup
 	until := time.Now().Add(howLong)
-	for range 8 {
+	for i := range 8 {
 		all.Go(func() {
-			for time.Now().Before(until) && assert.NoError(t, churnOnce(f.broker, int(lives.Add(1)))) {
+			for time.Now().Before(until) && assert.NoError(t, churnOnce(f.broker, int(lives.Add(1)), i)) {
 			}
 		})
 	}
@@ -46,8 +46,9 @@ func churn(t *testing.T, f *fault, howLong time.Duration) int {
 	return int(lives.Load())
 }
 
-// churnOnce is one life; its number decides how it ends.
-func churnOnce(b *broker, n int) error {
+// churnOnce is one life; its number decides how it ends. Its topics are few: routes are cached by topic, up to a limit
+// of their own.
+func churnOnce(b *broker, n, lane int) error {
 	p, err := dialPeer(b, 0)
 	if err != nil {
 		return err
@@ -56,11 +57,11 @@ func churnOnce(b *broker, n int) error {
 	if n%8 == 7 {
 		return nil // without a CONNECT
 	}
-	own := fmt.Sprint("churn/", n)
-	if err := p.connect(own); err != nil {
+	if err := p.connect(fmt.Sprint("churn-", n)); err != nil {
 		return err
 	}
-	if _, err := p.subscribe(1, own, "churn/+/x"); err != nil {
+	own := fmt.Sprintf("churn/%d/%d", lane, n%100)
+	if _, err := p.subscribe(1, own, "churn/+/+/x"); err != nil {
 		return err
 	}
 	if err := p.send(publishPacket(own, numbered(n, 1024))); err != nil {

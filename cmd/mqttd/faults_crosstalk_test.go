@@ -26,7 +26,7 @@ func TestFaultReusedSlots(t *testing.T) {
 	var serials, messages, refusals atomic.Int64
 	lanes := make([]atomic.Int64, crosstalkLanes) // who is there now
 	var all sync.WaitGroup
-	until := time.Now().Add(sized(3*time.Second, 60*time.Second))
+	until := time.Now().Add(sized(3*time.Second, 30*time.Second))
 	for i := range lanes {
 		all.Go(func() {
 			for time.Now().Before(until) {

@@ -82,8 +82,8 @@ func stallReaders(t *testing.T, f *fault, n int) (r stalledReaders) {
 // returns has ended, but its connection is open.
 func (r *stalledReaders) flood(t *testing.T, f *fault) (flood *flood, sent int) {
 	t.Helper()
-	flood = startFlood(t, f.broker, sized(1000, 500), policyPayload, policyTopic)
-	const messages = 2500 // 10 MiB
+	messages, perSecond := sized(1000, 600), sized(300, 80) // 4 MiB in 3 s, 2.4 MiB in 8 s: before a stall ends
+	flood = startFlood(t, f.broker, perSecond, policyPayload, policyTopic)
 	var all sync.WaitGroup
 	for i, p := range r.healthy {
 		all.Go(func() {

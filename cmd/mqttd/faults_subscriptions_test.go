@@ -99,7 +99,7 @@ func TestFaultDeepWildcards(t *testing.T) {
 	f := beginFault(t, "deep-wildcards")
 	random := rand.New(rand.NewPCG(1, 2))
 	var peers []*peer
-	for range sized(4, 12) {
+	for range sized(2, 12) {
 		p := newPeer(t, f.broker, 0)
 		peers = append(peers, p)
 		for packetID := range uint16(perClient / perPacket) {
@@ -113,7 +113,7 @@ func TestFaultDeepWildcards(t *testing.T) {
 		}
 	}
 	publisher := newPeer(t, f.broker, 0)
-	topics := sized(20, 200)
+	topics := sized(20, 100)
 	longest := time.Duration(0)
 	for i := range topics {
 		topic := strings.Repeat("a/", levels-1) + fmt.Sprint(i)
