@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,16 +15,21 @@ import (
 // flood is a publisher beside the witness, whose messages are numbered from 0.
 type flood struct {
 	peer     *peer
+	healthy  []*peer // readers of all messages, for which it waits: none is to be slow because the machine is
 	stopping chan struct{}
 	done     chan struct{}
 	sent     atomic.Int64
 	err      error // read after done
 }
 
-// startFlood publishes at a steady pace, message n to the topic that the function tells.
-func startFlood(t *testing.T, b *broker, perSecond, payloadBytes int, topic func(n int) string) *flood {
+// floodWindow is how many bytes a flood may be ahead of a healthy reader. (chosen: less than any buffer in the tests)
+const floodWindow = 96 << 10
+
+// startFlood publishes at a steady pace, message n to the topic that the function tells, or slower when healthy
+// readers are.
+func startFlood(t *testing.T, b *broker, perSecond, payloadBytes int, topic func(n int) string, healthy ...*peer) *flood {
 	t.Helper()
-	f := &flood{peer: newPeer(t, b, 0), stopping: make(chan struct{}), done: make(chan struct{})}
+	f := &flood{peer: newPeer(t, b, 0), healthy: healthy, stopping: make(chan struct{}), done: make(chan struct{})}
 	go f.run(perSecond, payloadBytes, topic)
 	return f
 }
@@ -39,11 +45,19 @@ func (f *flood) run(perSecond, payloadBytes int, topic func(n int) string) {
 		default:
 		}
 		n := int(f.sent.Load())
+		if f.isAhead(n - floodWindow/payloadBytes) {
+			continue
+		}
 		if f.err = f.peer.send(publishPacket(topic(n), numbered(n, payloadBytes))); f.err != nil {
 			return
 		}
 		f.sent.Add(1)
 	}
+}
+
+// isAhead reports whether a healthy reader has yet to read message n.
+func (f *flood) isAhead(n int) bool {
+	return slices.ContainsFunc(f.healthy, func(p *peer) bool { return p.progress.Load() <= int64(n) })
 }
 
 // stop ends the flood and returns how many messages it had, when the broker has handled them.
@@ -90,5 +104,6 @@ func (p *peer) nextNumbered(size int) (topic string, n int, err error) {
 		return "", 0, err
 	}
 	n, err = numberOf(payload, size)
+	p.progress.Store(int64(n) + 1)
 	return string(name), n, err
 }

@@ -73,8 +73,9 @@ func appendText(p []byte, text string) []byte {
 // while another reads.
 type peer struct {
 	*net.TCPConn
-	in   *bufio.Reader
-	body []byte
+	in       *bufio.Reader
+	body     []byte
+	progress atomic.Int64 // one more than the number of the latest message of a flood that was read
 }
 
 // packet is one packet from the broker; its body is valid until the next one is read.
