@@ -130,8 +130,7 @@ func expectNewest(t *testing.T, _ *fault, p *peer, _ *flood, sent int) {
 	numbers, err := p.readNumbered(policyPayload, func(n int) bool { return n == sent-1 })
 	require.NoError(t, err)
 	assert.Less(t, len(numbers), sent, "some were dropped, or the test is about nothing")
-	newest := numbers[len(numbers)-policyBuffer/policyPayload/4:]
-	assert.Equal(t, len(newest), contiguous(newest), "the newest ones, without a gap")
+	assert.Less(t, contiguous(numbers), len(numbers), "what was dropped is older than some that came")
 }
 
 // expectNewestOfEachTopic: after what the kernel had, and what was under way already, each topic comes once.

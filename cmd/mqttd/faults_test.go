@@ -22,8 +22,8 @@ const (
 	// faultPatience is how long a fault test waits for what must happen. (chosen: hundreds of times
 	// what it takes)
 	faultPatience = 30 * time.Second
-	// witnessP99Max is a bound on the disturbance of a healthy client that holds on a busy machine too; what
-	// was measured is reported. (chosen)
+	// witnessP99Max is a bound on the disturbance of a healthy client, on top of twice what the witness was late by
+	// its own fault: then the machine is too busy to tell. What was measured is reported. (chosen)
 	witnessP99Max = time.Second
 	// memorySlack is what the garbage collector may leave lying on top of what a test allows. (chosen)
 	memorySlack = 16 << 20
@@ -149,7 +149,7 @@ func (f *fault) report() {
 	if raceDetector() {
 		p99Max *= raceTime
 	}
-	assert.Less(f.t, v.p99, p99Max, "%s: the witness's latency", f.name)
+	assert.Less(f.t, v.p99, p99Max+2*v.late, "%s: the witness's latency", f.name)
 }
 
 // awaitLog waits until the broker's log has said something, from an offset on.
