@@ -62,7 +62,8 @@ func TestFaultReusedSlots(t *testing.T) {
 		}
 	}
 	publisher.Close()
-	t.Logf("%s: %d clients, %d messages, %d refused for want of a slot", f.name, serials.Load(), messages.Load(), refusals.Load())
+	t.Logf("%s: %d clients, %d messages, %d refused for want of a slot",
+		f.name, serials.Load(), messages.Load(), refusals.Load())
 	assert.Greater(t, serials.Load()-refusals.Load(), int64(100), "clients, or the test is about nothing")
 	assert.Greater(t, messages.Load(), int64(100), "messages, or the test is about nothing")
 	f.end()

@@ -27,7 +27,9 @@ const floodWindow = 96 << 10
 
 // startFlood publishes at a steady pace, message n to the topic that the function tells, or slower when healthy
 // readers are.
-func startFlood(t *testing.T, b *broker, perSecond, payloadBytes int, topic func(n int) string, healthy ...*peer) *flood {
+func startFlood(
+	t *testing.T, b *broker, perSecond, payloadBytes int, topic func(n int) string, healthy ...*peer,
+) *flood {
 	t.Helper()
 	f := &flood{peer: newPeer(t, b, 0), healthy: healthy, stopping: make(chan struct{}), done: make(chan struct{})}
 	go f.run(perSecond, payloadBytes, topic)

@@ -71,7 +71,7 @@ func stallReaders(t *testing.T, f *fault, n int) (r stalledReaders) {
 func (r *stalledReaders) flood(t *testing.T, f *fault) (flood *flood, sent int) {
 	t.Helper()
 	const messages = 1000
-	perSecond := sized(300, 80) // 4 MiB in 3 s or 12 s: sockets take a while to fill
+	perSecond := sized(600, 80) // 4 MiB in 2 s or 12 s: sockets take a while to fill
 	flood = startFlood(t, f.broker, perSecond, policyPayload, policyTopic, r.healthy...)
 	var all sync.WaitGroup
 	for i, p := range r.healthy {
