@@ -22,7 +22,7 @@ const patience = 20 * time.Second
 func start(t testing.TB, configure func(*Config), tune ...func(*Server)) *Server {
 	t.Helper()
 	config := DefaultConfig()
-	config.Host, config.Port = "127.0.0.1", 0
+	config.Host, config.Port, config.ConnectRate = "127.0.0.1", 0, 0
 	config.Log = zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)
 	if configure != nil {
 		configure(&config)

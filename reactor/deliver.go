@@ -129,26 +129,47 @@ const spansMax = 64 << 10
 // messages. Readers may close while it goes on; nothing else changes meanwhile.
 func (l *loop) deliver(log *roundLog) {
 	defer l.shares.forget()
+	var first time.Time
+	if !log.began.IsZero() {
+		first = time.Now()
+	}
 	if len(log.runs) == 1 {
 		r := &log.runs[0]
-		for _, t := range l.match(r) {
+		targets := l.match(r)
+		for _, t := range targets {
 			if c := l.reader(t.ID); c != nil {
 				l.send(c, log.bytes[r.from:r.to], r.messages)
 			} else {
 				l.tally.gone += r.messages
 			}
 		}
+		l.fannedOut(log.began, first, len(targets))
 		return
 	}
 	defer l.forgetSpans()
+	readers := 0
 	for i := range log.runs {
 		l.collect(&log.runs[i])
 		if len(l.spans) >= spansMax || i == len(log.runs)-1 {
 			for _, c := range l.touched {
 				l.sendSpans(c, log.bytes)
 			}
+			readers = max(readers, len(l.touched))
 			l.forgetSpans()
 		}
+	}
+	l.fannedOut(log.began, first, readers)
+}
+
+// fannedOut notes how long a log took to reach its readers here, as soon as none of them is postponed. began and
+// first are when it was begun and when its delivery was, zero when that is not asked for.
+func (l *loop) fannedOut(began, first time.Time, readers int) {
+	switch {
+	case began.IsZero() || readers < fanoutReadersMin:
+	case len(l.postponed) == 0:
+		l.watch.fannedOut(began, first)
+	case l.lateBegan.IsZero():
+		l.lateBegan, l.lateFirst = began, first
 	}
 }
 

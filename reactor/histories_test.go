@@ -55,7 +55,7 @@ func requireForgotten(t *testing.T, s *Server, want *historyTotals) {
 	assert.Zero(t, st.Retained, "retained messages")
 	assert.Zero(t, st.RetainedBytes, "bytes of retained messages")
 	assert.Zero(t, s.clients.Len(), "Client Identifiers")
-	assert.Zero(t, (st.Dropped.Total() - st.Dropped[ReasonCutOff])+st.RepliesOverflow+st.RetainedRefused, "messages dropped")
+	assert.Zero(t, (st.Dropped.Total()-st.Dropped[ReasonCutOff])+st.RepliesOverflow+st.RetainedRefused, "messages dropped")
 	assert.Zero(t, st.ConnectTimeouts+st.KeepAliveTimeouts+st.RefusedFull+st.RefusedSockets, "connections dropped")
 	require.Equal(t, *want, historyTotals{st.Connects, st.ConnectsRefused, st.Takeovers, st.ProtocolErrors,
 		st.FiltersRefused, st.PublishReceived}, "counters")

@@ -75,6 +75,15 @@ func (n *lines) disconnected(s *Server, c *conn) {
 	event.Str("reason", c.reason.Error()).Msg("client disconnected")
 }
 
+// stranger tells of a client of another protocol, when it is known which: whoever runs the broker may want to
+// know.
+func (n *lines) stranger(s *Server, c *conn, err error) {
+	if s.log.GetLevel() > zerolog.InfoLevel || !isStranger(err) || !s.mayLog(&n.strangers) {
+		return
+	}
+	s.log.Info().Stringer("remote", c.gc.RemoteAddr()).Str("reason", err.Error()).Msg("client speaks another protocol")
+}
+
 // publishRefused tells of a message of c's for a topic under $SYS: the client's affair, a debug line.
 func (n *lines) publishRefused(s *Server, c *conn, topic []byte) {
 	if s.log.GetLevel() > zerolog.DebugLevel || !s.mayLog(&n.refusals) {

@@ -57,8 +57,10 @@ type loop struct {
 	// Readers that have to wait.
 	items      items
 	turn       turn
-	rung       bool    // another turn comes
-	postponed  []*conn // first come, first served
+	rung       bool      // another turn comes
+	postponed  []*conn   // first come, first served
+	lateBegan  time.Time // of a log that has some of them among its readers, see fannedOut; zero: none
+	lateFirst  time.Time
 	congested  []*conn // some of them not any more
 	looking    bool    // a letterLook is on its way
 	lookPause  time.Duration
@@ -165,8 +167,15 @@ func (l *loop) receive(c *conn, chunk []byte) {
 	defer l.rescue(c)
 	l.watch.busy.begin()
 	l.bytesReceived.add(uint64(len(chunk)))
-	if c.state == session.Connected {
+	switch {
+	case c.state == session.Connected:
 		c.seenTick = l.wheel.now
+	case c.state == session.AwaitConnect && c.decoder.Held() == 0:
+		if err := checkFirst(chunk); err != nil {
+			l.server.lines.stranger(l.server, c, err)
+			l.end(c, err)
+			return
+		}
 	}
 	c.decoder.Feed(chunk)
 	l.serve(c)

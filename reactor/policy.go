@@ -178,11 +178,13 @@ func (l *loop) makeRoom(c *conn, bytes int) {
 		case it.messages == 0 || it.sent > 0:
 			if it.messages > 1 {
 				l.split(b, i, 0)
+				bytes += itemBytes
 			}
 			before, i = i, l.items.at(i).next
 			continue
 		case it.messages > 1 && len(it.packets) > bytes:
 			l.split(b, i, bytes)
+			bytes += itemBytes
 		}
 		bytes -= len(l.items.at(i).packets) + itemBytes
 		next := l.items.at(i).next

@@ -3,6 +3,7 @@ package reactor
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"mqttd/router"
 )
@@ -17,7 +18,8 @@ import (
 type roundLog struct {
 	bytes []byte
 	runs  []run
-	loops []bool // by loop index: has a reader in a run
+	loops []bool    // by loop index: has a reader in a run
+	began time.Time // of the first packet for fanoutReadersMin readers or more; zero: there is none
 
 	refs   atomic.Int32
 	pool   *logPool // immutable; nil when merged
@@ -44,6 +46,9 @@ func (g *roundLog) begin(route *router.Route) {
 	for i := range route.Groups() {
 		g.loops[route.Group(i)] = true
 	}
+	if route.Len() >= fanoutReadersMin && g.began.IsZero() {
+		g.began = time.Now()
+	}
 }
 
 // open makes the last run one of route, and reports whether it is new.
@@ -66,6 +71,9 @@ func (g *roundLog) extend(messages uint64) {
 
 // merge appends those runs of another log that have readers on a loop.
 func (g *roundLog) merge(other *roundLog, loop int) {
+	if g.began.IsZero() || !other.began.IsZero() && other.began.Before(g.began) {
+		g.began = other.began
+	}
 	for _, r := range other.runs {
 		if len(r.route.Targets(loop)) == 0 {
 			continue
@@ -78,14 +86,6 @@ func (g *roundLog) merge(other *roundLog, loop int) {
 
 func (g *roundLog) empty() bool { return len(g.runs) == 0 }
 
-// messagesFor returns how many deliveries the log holds for the readers of one loop.
-func (g *roundLog) messagesFor(loop int) (n uint64) {
-	for i := range g.runs {
-		n += g.runs[i].messages * uint64(len(g.runs[i].route.Targets(loop)))
-	}
-	return n
-}
-
 func (g *roundLog) release() {
 	if g.refs.Add(-1) == 0 {
 		g.pool.put(g)
@@ -97,6 +97,7 @@ func (g *roundLog) reset() {
 	clear(g.runs) // keeps no route alive
 	g.runs = g.runs[:0]
 	clear(g.loops)
+	g.began = time.Time{}
 }
 
 // logPool keeps a few empty logs of one loop. Any goroutine may put.

@@ -70,8 +70,12 @@ func (l *loop) writePostponed() {
 	}
 	l.turn.over = false // the other part is for what is new
 	l.postponed = slices.Delete(l.postponed, 0, done)
-	if len(l.postponed) > 0 {
+	switch {
+	case len(l.postponed) > 0:
 		l.again()
+	case !l.lateBegan.IsZero():
+		l.watch.fannedOut(l.lateBegan, l.lateFirst)
+		l.lateBegan = time.Time{}
 	}
 }
 

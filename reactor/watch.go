@@ -90,7 +90,7 @@ func (w *watch) opened(connections int) {
 }
 
 // fannedOut counts a log that has just been delivered to fanoutReadersMin readers of this loop or more: began is
-// when the first message was appended to it, first when its first write was done.
+// when the first message was appended to it, first when the first write began.
 func (w *watch) fannedOut(began, first time.Time) {
 	now := time.Now()
 	w.fanout.observe(now.Sub(began))

@@ -91,11 +91,16 @@ func (t *trie) match(topic []byte, dst []*entry, scratch *matchScratch) []*entry
 			if n.hash != nil {
 				dst = append(dst, n.hash)
 			}
+			literals := n.children
+			if n.plus != nil {
+				literals--
+				next = append(next, n.plus)
+			}
+			if literals == 0 { // most nodes of deep filters: a look at the map costs more than all else here
+				continue
+			}
 			if c := t.edges[edge{n, string(level)}]; c != nil {
 				next = append(next, c)
-			}
-			if n.plus != nil {
-				next = append(next, n.plus)
 			}
 		}
 		reached, next = next, reached[:0]
