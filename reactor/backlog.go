@@ -39,6 +39,9 @@ type item struct {
 	next     int32  // index plus one; 0: none
 }
 
+// waiting returns what an item adds to the bytes of its backlog.
+func (it *item) waiting() int { return len(it.packets) - it.sent + itemBytes }
+
 // itemBytes is what an item costs besides its packets, so that a backlog of tiny messages does not take many
 // times its limit. (measured: 48, the allocation of packets, and with conflation the topic's place in a map)
 const itemBytes = 96
@@ -83,7 +86,7 @@ func (l *loop) add(b *backlog, it item) int32 {
 		l.items.at(b.last).next = i
 	}
 	b.last = i
-	l.waits(b, len(it.packets)+itemBytes, int64(it.messages))
+	l.waits(b, it.waiting(), int64(it.messages))
 	return i
 }
 
@@ -114,7 +117,7 @@ func (l *loop) consume(c *conn, n int) {
 		if rest := len(it.packets) - it.sent; n >= rest {
 			n -= rest
 			l.deliveredTo(c, it.messages)
-			l.waits(b, -len(it.packets)-itemBytes, -int64(it.messages))
+			l.waits(b, -it.waiting(), -int64(it.messages))
 			l.takeFirst(b)
 			continue
 		}
@@ -126,7 +129,7 @@ func (l *loop) consume(c *conn, n int) {
 		} else {
 			count = 0
 		}
-		l.waits(b, -whole, -int64(count))
+		l.waits(b, -n, -int64(count))
 		it.packets = it.packets[whole:]
 		return
 	}
@@ -158,7 +161,7 @@ func (l *loop) remove(c *conn, b *backlog, before, i int32, reason Reason) {
 	it := *l.items.at(i)
 	b.unfollow(&it, i)
 	l.lose(c, reason, it.messages)
-	l.waits(b, -len(it.packets)-itemBytes, -int64(it.messages))
+	l.waits(b, -it.waiting(), -int64(it.messages))
 	if before == 0 {
 		b.first = it.next
 	} else {

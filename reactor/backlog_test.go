@@ -468,3 +468,16 @@ func playBooks(t *testing.T, policy SlowPolicy, random *rand.Rand) {
 	require.Zero(t, st.WaitingMessages+st.WaitingBytes+st.Congested)
 	require.Zero(t, l.items.used)
 }
+
+// What the socket has taken of a large message leaves room for the next ones.
+func TestBytesThatAreSentDoNotWait(t *testing.T) {
+	s, l, publisher, slow := policyServer(t, DropNewest)
+	l.round(publisher, publish("a/x", strings.Repeat("x", 16<<10)))
+	require.Positive(t, slow.conn.backlog.bytes)
+	require.Less(t, slow.conn.backlog.bytes, 15<<10)
+	l.round(publisher, publish("a/y", "small"))
+	slow.readAll()
+	assert.Equal(t, "a/y small", slow.got[len(slow.got)-1])
+	assert.Zero(t, s.Stats().Dropped.Total())
+	requireBalance(t, s, slow)
+}
