@@ -98,9 +98,16 @@ func announce(log zerolog.Logger, c reactor.Config, server *reactor.Server) {
 	l := server.Limits()
 	log.Info().Str("version", version).Str("listener", server.Addr()).Int("loops", c.Loops).
 		Int("max_clients", l.MaxClients).Msg("mqttd listens for MQTT 3.1 and 3.1.1, anyone may connect")
-	log.Info().Int("max_packet_size", c.MaxPacketBytes).Int("client_buffer", c.ClientBufferBytes).
-		Stringer("connect_timeout", c.ConnectTimeout).Stringer("sys_interval", c.SysInterval).Int("connections", l.Connections).
-		Uint64("descriptors", l.Descriptors).Msg("limits in force")
+	log.Info().Int("connections", l.Connections).Uint64("descriptors", l.Descriptors).
+		Stringer("connect_timeout", c.ConnectTimeout).Int("connect_rate", c.ConnectRate).Int("connect_burst", c.ConnectBurst).
+		Int("max_connect_size", c.ConnectBytesMax).Int("max_packet_size", c.MaxPacketBytes).
+		Int("client_buffer", c.ClientBufferBytes).Int("total_buffer", l.TotalBufferBytes).
+		Stringer("slow_policy", c.SlowPolicy).Stringer("stall_timeout", c.StallTimeout).
+		Int("max_topic_length", c.Topics.Bytes).Int("max_topic_levels", c.Topics.Levels).
+		Int("max_filters", c.FiltersMax).Int("max_subscribe_filters", c.SubscribeFiltersMax).
+		Int("max_retained", c.RetainedMessagesMax).Int("max_retained_bytes", c.RetainedBytesMax).
+		Int("max_client_id", c.ClientIDBytesMax).Int("max_will_size", c.WillBytesMax).Int("log_rate", c.LogLinesPerSecond).
+		Stringer("sys_interval", c.SysInterval).Msg("limits in force")
 }
 
 // failed tells why the broker did not come to listen.
