@@ -22,6 +22,7 @@ type node struct {
 	level    string // of the edge that leads here
 	children int    // literal children, plus the `+` child
 	plus     *node  // child for `+`
+	sole     *node  // the literal child, while no other came since it did; it stands in edges too
 	entry    *entry // filter that ends here
 	hash     *entry // filter that ends in `#` here
 }
@@ -57,6 +58,10 @@ func (t *trie) child(n *node, level string) *node {
 		c = &node{parent: n, level: e.level}
 		t.edges[e] = c
 		n.children++
+		n.sole = nil
+		if n.literals() == 1 {
+			n.sole = c
+		}
 	}
 	return c
 }
@@ -69,6 +74,7 @@ func (t *trie) prune(n *node) {
 			parent.plus = nil
 		} else {
 			delete(t.edges, edge{parent, n.level})
+			parent.sole = nil
 		}
 		parent.children--
 		n = parent
@@ -91,15 +97,10 @@ func (t *trie) match(topic []byte, dst []*entry, scratch *matchScratch) []*entry
 			if n.hash != nil {
 				dst = append(dst, n.hash)
 			}
-			literals := n.children
 			if n.plus != nil {
-				literals--
 				next = append(next, n.plus)
 			}
-			if literals == 0 { // most nodes of deep filters: a look at the map costs more than all else here
-				continue
-			}
-			if c := t.edges[edge{n, string(level)}]; c != nil {
+			if c := t.literal(n, level); c != nil {
 				next = append(next, c)
 			}
 		}
@@ -115,6 +116,30 @@ func (t *trie) match(topic []byte, dst []*entry, scratch *matchScratch) []*entry
 	}
 	scratch.reached, scratch.next = reached[:0], next[:0]
 	return dst
+}
+
+// literal returns the child of n for a level, nil if there is none. Most nodes of deep filters have one child: a
+// look at the map would cost more than all else.
+func (t *trie) literal(n *node, level []byte) *node {
+	switch {
+	case n.sole != nil:
+		if n.sole.level == string(level) {
+			return n.sole
+		}
+		return nil
+	case n.literals() == 0:
+		return nil
+	default:
+		return t.edges[edge{n, string(level)}]
+	}
+}
+
+// literals returns how many literal children n has.
+func (n *node) literals() int {
+	if n.plus != nil {
+		return n.children - 1
+	}
+	return n.children
 }
 
 // matchScratch is reusable space for match.
