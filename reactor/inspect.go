@@ -236,7 +236,7 @@ func (l *loop) info(c *conn) ClientInfo {
 		Version:         c.session.Version.String(),
 		KeepAlive:       time.Duration(c.session.KeepAliveSeconds) * time.Second,
 		ConnectedAt:     time.UnixMilli(c.since),
-		Filters:         len(c.session.Filters()),
+		Filters:         c.session.FilterCount(),
 		Delivered:       c.delivered,
 		WaitingMessages: c.messagesWaiting(),
 		WaitingBytes:    c.bytesWaiting(),

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"iter"
 	"strings"
 
 	"mqttd/codec"
@@ -22,9 +23,9 @@ type Session struct {
 	// Will is published when the connection ends without DISCONNECT. nil: none.
 	Will *Will
 
-	filters    map[string]codec.QoS // Topic Filter -> granted QoS
-	levels     int                  // of filters
-	unreleased map[uint16]struct{}  // QoS 2 Packet Identifiers received, PUBREL not yet seen
+	filters    filters             // Topic Filters and granted QoS
+	levels     int                 // of filters
+	unreleased map[uint16]struct{} // QoS 2 Packet Identifiers received, PUBREL not yet seen
 }
 
 // Will is the client's Will Message, owned by the session.
@@ -62,40 +63,36 @@ func New(h Handle, clientID string, p *codec.Connect) *Session {
 func (s *Session) Subscribe(filter string, granted codec.QoS, filtersMax int) bool {
 	if !s.Subscribed(filter) {
 		levels := s.levels + levelsOf(filter)
-		if len(s.filters) >= filtersMax || levels > FilterLevels*filtersMax {
+		if s.filters.len() >= filtersMax || levels > FilterLevels*filtersMax {
 			return false
 		}
 		s.levels = levels
 	}
-	if s.filters == nil {
-		s.filters = make(map[string]codec.QoS, 1)
-	}
-	s.filters[filter] = granted
+	s.filters.put(filter, granted)
 	return true
 }
 
 // Unsubscribe forgets the subscription with exactly this filter [MQTT-3.10.4-1] and
 // reports whether there was one.
 func (s *Session) Unsubscribe(filter []byte) bool {
-	if _, known := s.filters[string(filter)]; !known {
+	if !s.Subscribed(string(filter)) {
 		return false
 	}
-	delete(s.filters, string(filter))
+	s.filters.remove(string(filter))
 	s.levels -= levelsOf(string(filter))
 	return true
 }
 
 // Subscribed reports whether the client has a subscription with exactly this filter.
-func (s *Session) Subscribed(filter string) bool {
-	_, known := s.filters[filter]
-	return known
-}
+func (s *Session) Subscribed(filter string) bool { return s.filters.has(filter) }
 
 func levelsOf(filter string) int { return 1 + strings.Count(filter, "/") }
 
-// Filters returns the client's subscriptions: Topic Filter and granted QoS. The caller
-// reads the map and does not keep it.
-func (s *Session) Filters() map[string]codec.QoS { return s.filters }
+// Filters yields the client's subscriptions: Topic Filter and granted QoS. None is added or ended meanwhile.
+func (s *Session) Filters() iter.Seq2[string, codec.QoS] { return s.filters.all() }
+
+// FilterCount returns how many subscriptions the client has.
+func (s *Session) FilterCount() int { return s.filters.len() }
 
 // Receive notes the Packet Identifier of a QoS 2 PUBLISH and reports whether it is new.
 // One that came before and is not released yet is a duplicate: it is acknowledged again

@@ -2,6 +2,8 @@ package session
 
 import (
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -50,7 +52,7 @@ func TestNewWithoutWill(t *testing.T) {
 	p, _ := parseConnect(t, codec.Connect{Version: codec.Version31, ClientID: []byte("ben")})
 	s := New(makeHandle(0, 1), "assigned", &p)
 	assert.Equal(t, &Session{ClientID: "assigned", Handle: makeHandle(0, 1), Version: codec.Version31}, s)
-	assert.Empty(t, s.Filters())
+	assert.Empty(t, filtersOf(s))
 }
 
 // A Will Message of zero bytes is a Will Message (section 3.1.3.3).
@@ -70,12 +72,12 @@ func TestSubscriptions(t *testing.T) {
 	assert.True(t, s.Subscribe("a/b", codec.QoS0, filtersMax))
 	assert.True(t, s.Subscribe("a/+", codec.QoS1, filtersMax))
 	assert.True(t, s.Subscribe("a/b", codec.QoS2, filtersMax), "replaces [MQTT-3.8.4-3]")
-	assert.Equal(t, map[string]codec.QoS{"a/b": codec.QoS2, "a/+": codec.QoS1}, s.Filters())
+	assert.Equal(t, map[string]codec.QoS{"a/b": codec.QoS2, "a/+": codec.QoS1}, filtersOf(s))
 	assert.False(t, s.Unsubscribe([]byte("a/c")), "compared character by character [MQTT-3.10.4-1]")
 	assert.False(t, s.Unsubscribe([]byte("A/b")))
 	assert.True(t, s.Unsubscribe([]byte("a/b")))
 	assert.False(t, s.Unsubscribe([]byte("a/b")), "once is enough")
-	assert.Equal(t, map[string]codec.QoS{"a/+": codec.QoS1}, s.Filters())
+	assert.Equal(t, map[string]codec.QoS{"a/+": codec.QoS1}, filtersOf(s))
 }
 
 const filtersMax = 10_000
@@ -86,13 +88,13 @@ func TestFiltersMax(t *testing.T) {
 		require.True(t, s.Subscribe(fmt.Sprint(i), codec.QoS0, filtersMax))
 	}
 	assert.False(t, s.Subscribe("one more", codec.QoS0, filtersMax))
-	assert.NotContains(t, s.Filters(), "one more")
+	assert.NotContains(t, filtersOf(s), "one more")
 	assert.True(t, s.Subscribe("0", codec.QoS2, filtersMax), "one that is there")
-	assert.Equal(t, codec.QoS2, s.Filters()["0"])
+	assert.Equal(t, codec.QoS2, filtersOf(s)["0"])
 	assert.True(t, s.Unsubscribe([]byte("1")))
 	assert.True(t, s.Subscribe("one more", codec.QoS0, filtersMax))
 	assert.False(t, s.Subscribe("1", codec.QoS0, filtersMax))
-	assert.Len(t, s.Filters(), filtersMax)
+	assert.Len(t, filtersOf(s), filtersMax)
 }
 
 // A QoS 2 PUBLISH is published once, until PUBREL ends the use of its Packet Identifier
@@ -125,4 +127,24 @@ func TestReceiveHasRoomForAll(t *testing.T) {
 		s.Release(uint16(id))
 	}
 	assert.Empty(t, s.unreleased)
+}
+
+func filtersOf(s *Session) map[string]codec.QoS { return maps.Collect(s.Filters()) }
+
+// Few filters stand in a list and many in a map: both do the same.
+func TestFewAndManyFilters(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	s, want := New(1, "client", &codec.Connect{}), map[string]codec.QoS{}
+	for range 5000 {
+		filter, qos := fmt.Sprint("f/", random.IntN(2*fewMax)), codec.QoS(random.IntN(3))
+		if _, known := want[filter]; random.IntN(2) == 0 {
+			assert.Equal(t, known, s.Unsubscribe([]byte(filter)))
+			delete(want, filter)
+		} else {
+			assert.True(t, s.Subscribe(filter, qos, filtersMax))
+			want[filter] = qos
+		}
+		require.Equal(t, want, filtersOf(s))
+		require.Equal(t, len(want), s.FilterCount())
+	}
 }
