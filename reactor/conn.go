@@ -13,10 +13,18 @@ type conn struct {
 
 	gc      gnet.Conn // nil once closed: a gnet.Conn kept longer writes to whoever got the descriptor next
 	decoder codec.Decoder
-	state   session.State
 	session *session.Session // nil before CONNECT
 	handle  session.Handle   // NoHandle before CONNECT
 	replay  *replay          // retained messages still to send; nil: none
+
+	state     session.State
+	pace      pace // when it is written to
+	opened    bool // its loop has got it; set before anyone else looks
+	owed      bool // replies for it stand in loop.owed
+	awaiting  bool // a takeover: the connection before this one is not gone yet
+	undead    bool // closed and reaped, but awaiting: not buried yet
+	connected bool // CONNACK 0x00 went out at some time
+	discard   bool // DISCONNECT came: the Will is not published [MQTT-3.14.4-3]
 
 	// Where the conn stands in its loop's wheel.
 	nextInWheel, prevInWheel *conn
@@ -28,23 +36,15 @@ type conn struct {
 	// one, 0: none. Zero outside deliver.
 	firstSpan, lastSpan int32
 
-	pace       pace        // when it is written to
+	loser      int32       // index in loop.losers plus one; 0: not there
+	losses     *Losses     // nil: none
+	delivered  uint64      // messages
+	backlog    backlog     // what waits for the reader
 	congestion *congestion // nil unless blocked
 
-	opened    bool           // its loop has got it; set before anyone else looks
-	owed      bool           // replies for it stand in loop.owed
-	awaiting  bool           // a takeover: the connection before this one is not gone yet
-	undead    bool           // closed and reaped, but awaiting: not buried yet
 	successor session.Handle // who waits for this one to be gone; NoHandle: nobody
-	connected bool           // CONNACK 0x00 went out at some time
-	discard   bool           // DISCONNECT came: the Will is not published [MQTT-3.14.4-3]
 	reason    error          // why the connection ends, for the log
-
-	backlog   backlog // what waits for the reader
-	delivered uint64  // messages
-	losses    *Losses // nil: none
-	loser     int32   // index in loop.losers plus one; 0: not there
-	since     int64   // when CONNACK 0x00 was written, in Unix milliseconds
+	since     int64          // when CONNACK 0x00 was written, in Unix milliseconds
 }
 
 func (c *conn) live() bool { return c.gc != nil }
