@@ -67,8 +67,8 @@ var plain = []metric{
 		func(st *reactor.Stats) int { return st.Congested }),
 
 	total("sockets_accepted_total", "Client sockets accepted.", func(st *reactor.Stats) uint64 { return st.Accepted }),
-	total("sockets_refused_total", "Client sockets closed on accept: too many, or the broker was stopping.",
-		func(st *reactor.Stats) uint64 { return st.RefusedSockets }),
+	total("accept_errors_total", "Failures to accept a client's socket, for want of descriptors for instance.",
+		func(st *reactor.Stats) uint64 { return st.AcceptErrors }),
 	total("takeovers_total", "Connections that took the Client Identifier of another one over.",
 		func(st *reactor.Stats) uint64 { return st.Takeovers }),
 	total("panics_total", "Bugs that the broker survived.", func(st *reactor.Stats) uint64 { return st.Panics }),
@@ -99,6 +99,7 @@ var plain = []metric{
 // The metrics with labels; immutable.
 var (
 	connects = describe("connects_total", "CONNECT packets by how they were answered.", "result")
+	refused  = describe("sockets_refused_total", "Client sockets closed on accept, by why.", "reason")
 	closed   = describe("connections_closed_total", "Connections that the broker closed, by why.", "reason")
 	received = describe("publish_received_total", "PUBLISH packets received.", "qos")
 	sent     = describe("publish_sent_total", "PUBLISH packets handed to the kernel whole.", "qos")
@@ -132,7 +133,7 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, m := range plain {
 		to <- m.desc
 	}
-	for _, desc := range []*prometheus.Desc{connects, closed, received, sent, dropped, loopBusy, loopBusySeconds,
+	for _, desc := range []*prometheus.Desc{connects, refused, closed, received, sent, dropped, loopBusy, loopBusySeconds,
 		loopTurn, loopTurnMax, loopConnections, fanout, skew, topLost, topWaiting, buildInfo} {
 		to <- desc
 	}
@@ -162,6 +163,8 @@ func collectLabelled(to chan<- prometheus.Metric, st *reactor.Stats) {
 	count(connects, st.Connects, "accepted")
 	count(connects, st.RefusedFull, "full")
 	count(connects, st.ConnectsRefused-min(st.RefusedFull, st.ConnectsRefused), "refused") // read at two times
+	count(refused, st.RefusedSockets, "too_many")
+	count(refused, st.RefusedRate, "rate")
 	count(closed, st.ConnectTimeouts, "connect_timeout")
 	count(closed, st.KeepAliveTimeouts, "keep_alive_timeout")
 	count(closed, st.ProtocolErrors, "protocol_error")
