@@ -19,7 +19,7 @@ run: build ## build and run the broker; ARGS='-port 1884' passes flags
 	bin/mqttd $(ARGS)
 
 # The programs that the tests run, each with its Debian package.
-PROGRAMS := mosquitto:mosquitto mosquitto_pub:mosquitto-clients mosquitto_sub:mosquitto-clients node:nodejs npm:npm chromium:chromium
+PROGRAMS := ip:iproute2 mosquitto:mosquitto mosquitto_pub:mosquitto-clients mosquitto_sub:mosquitto-clients node:nodejs npm:npm chromium:chromium
 SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 clients: ## install what the tests drive, where it is missing: MQTT clients, a browser (Debian, npm)
