@@ -31,9 +31,10 @@ type backlog struct {
 
 func (b *backlog) empty() bool { return b.first == 0 }
 
-// item is a span of whole packets in a backlog, or one reply.
+// item is a span of whole packets in a backlog, or replies.
 type item struct {
-	packets  []byte // immutable and shared
+	packets  []byte // part of share
+	share    *share
 	sent     int    // bytes of the first packet that are sent already
 	messages uint64 // PUBLISH packets in it; 0: replies
 	next     int32  // index plus one; 0: none
@@ -43,8 +44,8 @@ type item struct {
 func (it *item) waiting() int { return len(it.packets) - it.sent + itemBytes }
 
 // itemBytes is what an item costs besides its packets, so that a backlog of tiny messages does not take many
-// times its limit. (measured: 48, the allocation of packets, and with conflation the topic's place in a map)
-const itemBytes = 96
+// times its limit. (measured: 64, the allocation of a share, and with conflation the topic's place in a map)
+const itemBytes = 128
 
 // items are the items of a loop's backlogs. It is loop-confined. Indices count from one.
 type items struct {
@@ -77,9 +78,10 @@ func (s *items) drop(i int32) {
 	}
 }
 
-// add puts an item at the end of a backlog and returns its index.
+// add puts an item at the end of a backlog and returns its index. When the buffers of all clients are full now, the
+// largest backlog goes at the end of the turn.
 func (l *loop) add(b *backlog, it item) int32 {
-	i := l.items.put(it)
+	i := l.put(it)
 	if b.last == 0 {
 		b.first = i
 	} else {
@@ -90,13 +92,28 @@ func (l *loop) add(b *backlog, it item) int32 {
 	return i
 }
 
+// put stores an item, and with it a reference to its share.
+func (l *loop) put(it item) int32 {
+	l.holdShare(it.share)
+	if l.server.buffered.Add(itemBytes) > int64(l.server.limits.TotalBufferBytes) {
+		l.relieveDue = true
+	}
+	return l.items.put(it)
+}
+
+// drop gives an item back.
+func (l *loop) drop(i int32) {
+	l.releaseShare(l.items.at(i).share)
+	l.server.buffered.Add(-itemBytes)
+	l.items.drop(i)
+}
+
 // waits counts what is added to a backlog, or taken out.
 func (l *loop) waits(b *backlog, bytes int, messages int64) {
 	b.bytes += bytes
 	b.messages += uint64(messages)
 	l.tally.waitingBytes += int64(bytes)
 	l.tally.waitingMessages += messages
-	l.server.waiting.Add(int64(bytes))
 }
 
 // takeFirst removes the first item of a backlog, without counting it.
@@ -105,7 +122,7 @@ func (l *loop) takeFirst(b *backlog) {
 	if b.first = l.items.at(i).next; b.first == 0 {
 		b.last = 0
 	}
-	l.items.drop(i)
+	l.drop(i)
 }
 
 // consume counts n bytes of c's backlog as sent, and the messages that are sent whole as delivered.
@@ -170,7 +187,7 @@ func (l *loop) remove(c *conn, b *backlog, before, i int32, reason Reason) {
 	if b.last == i {
 		b.last = before
 	}
-	l.items.drop(i)
+	l.drop(i)
 }
 
 // join moves all of another backlog to the end of one of the same connection.
@@ -193,12 +210,34 @@ func (l *loop) abandon(c *conn, b *backlog) {
 	}
 }
 
+// share is a copy of packets that the items of several backlogs refer to. It counts in the memory of all backlogs
+// once. It is loop-confined; the bytes never change, but grow while they are replies of one connection.
+type share struct {
+	bytes []byte
+	refs  int // items
+}
+
+func (l *loop) holdShare(s *share) {
+	if s.refs++; s.refs == 1 {
+		l.server.buffered.Add(int64(len(s.bytes)))
+	}
+}
+
+func (l *loop) releaseShare(s *share) {
+	if s.refs--; s.refs == 0 {
+		l.server.buffered.Add(-int64(len(s.bytes)))
+	}
+}
+
+// copyOf returns a share of its own for packets.
+func copyOf(packets []byte) *share { return &share{bytes: append([]byte(nil), packets...)} }
+
 // shares holds the copies of spans of the log being delivered, made when the first reader has to wait for
 // one. It is loop-confined.
 type shares struct {
 	key    shareKey // of latest
-	latest *share
-	all    map[shareKey]*share
+	latest *spanShares
+	all    map[shareKey]*spanShares
 }
 
 // shareKey names a span by its place: it is valid while the log is delivered.
@@ -207,59 +246,66 @@ type shareKey struct {
 	size int
 }
 
-// share is what readers share of a span, each part made when it is asked for.
-type share struct {
-	packets []byte   // a copy of the span, immutable
-	newest  [][]byte // copies of the newest message of each of its topics, immutable
+// spanShares is what readers share of a span, each part made when it is asked for.
+type spanShares struct {
+	whole  *share
+	newest []*share // the newest message of each of its topics
 }
 
-func (s *shares) of(span []byte) *share {
+func (s *shares) of(span []byte) *spanShares {
 	key := shareKey{&span[0], len(span)}
 	if s.latest != nil && s.key == key {
 		return s.latest
 	}
-	shared := s.all[key]
-	if shared == nil {
-		shared = new(share)
+	of := s.all[key]
+	if of == nil {
+		of = new(spanShares)
 		if s.all == nil {
-			s.all = make(map[shareKey]*share)
+			s.all = make(map[shareKey]*spanShares)
 		}
-		s.all[key] = shared
+		s.all[key] = of
 	}
-	s.key, s.latest = key, shared
-	return shared
+	s.key, s.latest = key, of
+	return of
 }
 
-// packets returns the copy of a span.
-func (s *shares) packets(span []byte) []byte {
-	shared := s.of(span)
-	if shared.packets == nil {
-		shared.packets = append([]byte(nil), span...)
+// whole returns the copy of a span.
+func (s *shares) whole(span []byte) *share {
+	of := s.of(span)
+	if of.whole == nil {
+		of.whole = copyOf(span)
 	}
-	return shared.packets
+	return of.whole
 }
 
-// newest returns the newest message of each topic in a span.
-func (s *shares) newest(span []byte) [][]byte {
-	shared := s.of(span)
-	if shared.newest == nil {
+// item returns an item with the copy of a span.
+func (s *shares) item(span []byte, messages uint64) item {
+	copied := s.whole(span)
+	return item{packets: copied.bytes, share: copied, messages: messages}
+}
+
+// newest returns copies of the newest message of each topic in a span.
+func (s *shares) newest(span []byte) []*share {
+	of := s.of(span)
+	if of.newest == nil {
 		at := make(map[string]int)
+		var packets [][]byte
 		for rest := span; len(rest) > 0; {
 			packet := rest[:codec.PacketSize(rest)]
 			rest = rest[len(packet):]
 			topic := codec.PublishTopic(packet)
 			if i, ok := at[string(topic)]; ok {
-				shared.newest[i] = packet
+				packets[i] = packet
 			} else {
-				at[string(topic)] = len(shared.newest)
-				shared.newest = append(shared.newest, packet)
+				at[string(topic)] = len(packets)
+				packets = append(packets, packet)
 			}
 		}
-		for i, packet := range shared.newest {
-			shared.newest[i] = append([]byte(nil), packet...)
+		for _, packet := range packets {
+			of.newest = append(of.newest, copyOf(packet))
 		}
 	}
-	return shared.newest
+	return of.newest
 }
 
 // forget ends the delivery of a log.

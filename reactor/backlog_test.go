@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -115,6 +116,30 @@ func requireBalance(t testing.TB, s *Server, readers ...*slowReader) {
 	}
 }
 
+// requireMemory requires that the memory of the backlogs is what their items and the shares of these take.
+func requireMemory(t testing.TB, s *Server) {
+	t.Helper()
+	want, seen := 0, map[*share]bool{}
+	for _, l := range s.loops {
+		count := func(b *backlog) {
+			for i := b.first; i != 0; i = l.items.at(i).next {
+				want += itemBytes
+				if shared := l.items.at(i).share; !seen[shared] {
+					seen[shared] = true
+					want += len(shared.bytes)
+				}
+			}
+		}
+		l.wheel.each(func(c *conn) {
+			count(&c.backlog)
+			if c.replay != nil {
+				count(&c.replay.live)
+			}
+		})
+	}
+	require.EqualValues(t, want, s.buffered.Load())
+}
+
 func countPublishes(got []string) (n int) {
 	for _, name := range got {
 		if strings.Contains(name, " ") {
@@ -154,7 +179,7 @@ func TestDropNewestKeepsWhatCameFirst(t *testing.T) {
 	}
 	assert.EqualValues(t, 100-len(slow.got), slow.conn.losses[ReasonSlow])
 	assert.Zero(t, s.Stats().WaitingBytes+s.Stats().Congested)
-	assert.Zero(t, s.waiting.Load())
+	assert.Zero(t, s.buffered.Load())
 	assert.Zero(t, l.items.used)
 }
 
@@ -233,7 +258,7 @@ func TestDisconnectPolicy(t *testing.T) {
 	assert.EqualValues(t, 1, st.SlowCuts)
 	assert.Zero(t, st.WaitingMessages+st.WaitingBytes+st.Congested)
 	assert.Positive(t, st.Dropped[ReasonCutOff])
-	assert.Zero(t, s.waiting.Load())
+	assert.Zero(t, s.buffered.Load())
 }
 
 // A message that alone is larger than the buffer arrives when nothing waits, and is lost for that reason when
@@ -270,11 +295,12 @@ func TestFullBufferHasRoomForReplies(t *testing.T) {
 	assert.Equal(t, "PINGRESP", slow.got[len(slow.got)-1])
 	requireBalance(t, s, slow)
 
-	for range 20_000 {
+	many := bytes.Repeat(codec.AppendPingreq(nil), 10_000)
+	for range 1000 {
 		if !slow.conn.live() {
 			break
 		}
-		l.round(slow.conn, codec.AppendPingreq(nil))
+		l.round(slow.conn, many)
 	}
 	assert.False(t, slow.conn.live())
 	assert.EqualValues(t, 1, s.Stats().RepliesOverflow)
@@ -354,7 +380,7 @@ func TestLargestIsCutOffFirst(t *testing.T) {
 	l.drain()
 	assert.True(t, small.conn.live(), "there is room again")
 	requireBalance(t, s)
-	assert.Equal(t, int64(s.Stats().WaitingBytes), s.waiting.Load())
+	requireMemory(t, s)
 }
 
 // Live messages come after the retained ones, also those published while a slow reader gets these.
@@ -439,7 +465,7 @@ func playBooks(t *testing.T, policy SlowPolicy, random *rand.Rand) {
 		}
 		l.account()
 		requireBalance(t, s)
-		require.Equal(t, int64(s.Stats().WaitingBytes), s.waiting.Load())
+		requireMemory(t, s)
 	}
 	for range 50 {
 		l.drain()
@@ -480,4 +506,90 @@ func TestBytesThatAreSentDoNotWait(t *testing.T) {
 	assert.Equal(t, "a/y small", slow.got[len(slow.got)-1])
 	assert.Zero(t, s.Stats().Dropped.Total())
 	requireBalance(t, s, slow)
+}
+
+// A large message that many stalled readers have begun is copied once, and counts once.
+func TestLargeMessageIsSharedByThoseThatStopWithinIt(t *testing.T) {
+	s := stillServer(t, 1)
+	l := s.loops[0]
+	publisher, _ := join(t, l, "publisher")
+	const readers, size = 20, 500_000
+	for i := range readers {
+		joinSlow(t, l, fmt.Sprint("slow-", i), "a")
+	}
+	l.round(publisher, publishes("a", 1, size))
+	assert.Less(t, s.buffered.Load(), int64(2*size))
+	assert.Greater(t, s.Stats().WaitingBytes, readers*size/2, "each waits for its own")
+	requireMemory(t, s)
+	requireBalance(t, s)
+}
+
+// Newer messages of the same topics that are larger do not pass the limit.
+func TestConflateWithGrowingMessages(t *testing.T) {
+	s, l, publisher, slow := policyServer(t, Conflate)
+	for _, size := range []int{1, 3000, 15_000, 100_000} {
+		for topic := range 100 {
+			l.round(publisher, publishes(fmt.Sprint("a/", topic), 1, size))
+			require.LessOrEqual(t, slow.conn.bytesWaiting(), 16<<10+8<<10)
+		}
+		requireBalance(t, s)
+		requireMemory(t, s)
+	}
+}
+
+// Whoever is known to have the largest backlog on whichever loop goes first.
+func TestLargestOnAnotherLoopIsCutOff(t *testing.T) {
+	s := stillServer(t, 2)
+	s.config.ClientBufferBytes, s.limits.TotalBufferBytes = 256<<10, 150<<10
+	here, there := s.loops[0], s.loops[1]
+	publisher, _ := join(t, here, "publisher")
+	small := joinSlow(t, here, "small", "a")
+	large := joinSlow(t, there, "large", "b")
+	here.round(publisher, numbered("b", 1, 100))
+	there.drain()
+	there.cutStalled() // the second's tick
+	here.round(publisher, numbered("a", 1, 80))
+	there.drain()
+	assert.False(t, large.conn.live())
+	assert.True(t, small.conn.live())
+	assert.EqualValues(t, 1, s.Stats().MemoryCuts)
+	requireBalance(t, s)
+}
+
+// A reader whose socket is empty is not stalled: the loop is behind.
+func TestStalledIsWhoTakesNothing(t *testing.T) {
+	s, l, publisher, slow := policyServer(t, DropNewest)
+	for n := 1; n <= 50; n++ {
+		l.round(publisher, numbered("a/x", n, n))
+	}
+	for range 60 { // five minutes in which nobody looks
+		_, _ = unix.Read(slow.end, make([]byte, 64<<10))
+		slow.event()
+		l.cutStalled()
+	}
+	assert.Empty(t, l.expired)
+	assert.Zero(t, s.Stats().StallCuts)
+}
+
+// A panic on one reader's behalf leaves no other one waiting for ever.
+func TestPanicLeavesOtherReadersInTheirLists(t *testing.T) {
+	s := stillServer(t, 1)
+	l := s.loops[0]
+	l.engine = closing{loop: l}
+	publisher, _ := join(t, l, "publisher")
+	bad, out := join(t, l, "bad", "a")
+	_, good := join(t, l, "good", "a")
+	good.keep = true
+	good.written.Reset()
+	l.receive(publisher, publish("a", "x"))
+	l.turn.over = true
+	l.flush()
+	require.Len(t, l.postponed, 2)
+	bad.gc = panicking{out}
+	l.drain()
+	assert.Equal(t, []string{"PUBLISH x"}, types(t, good))
+	assert.Positive(t, s.Stats().Panics)
+	assert.Empty(t, l.postponed)
+	assert.False(t, bad.live())
+	requireBalance(t, s)
 }

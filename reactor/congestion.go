@@ -2,7 +2,6 @@ package reactor
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +16,7 @@ import (
 
 // congestion is what a loop keeps of a congested connection.
 type congestion struct {
-	leadEnds   bool   // the lead ends a message, which is counted as delivered
+	led        bool   // gnet has had a lead
 	moved      bool   // the socket has taken something since the last tick
 	sendQueue  int    // bytes in the kernel at the last tick
 	quietTicks uint32 // for which nothing has moved
@@ -46,8 +45,9 @@ func (l *loop) push(c *conn, p []byte) (n int) {
 }
 
 // block makes c, whose socket has taken only the first n bytes of packets, a congested one. packets are
-// messages, or with none of them replies. What is begun must be finished; the rest has to find room.
-func (l *loop) block(c *conn, packets []byte, n int, messages uint64) {
+// messages, or with none of them replies. What is begun must be finished; the rest has to find room. copies keeps
+// the copies made of packets; nil: they lie in scratch space, or are nobody else's.
+func (l *loop) block(c *conn, packets []byte, n int, messages uint64, copies *shares) {
 	whole, count := wholePackets(packets, n)
 	if messages > 0 {
 		l.deliveredTo(c, count)
@@ -55,47 +55,66 @@ func (l *loop) block(c *conn, packets []byte, n int, messages uint64) {
 	}
 	n -= whole
 	packets = packets[whole:]
+	if copies == nil {
+		copies = new(shares)
+	}
 	l.congest(c)
 	if n > 0 {
 		size := codec.PacketSize(packets)
-		begun := item{packets: append([]byte(nil), packets[:size]...), sent: n, messages: min(messages, 1)}
+		begun := item{share: copies.beginning(packets[:size]), sent: n, messages: min(messages, 1)}
+		begun.packets = begun.share.bytes
 		l.add(&c.backlog, begun)
 		packets, messages = packets[size:], messages-begun.messages
 	}
 	switch {
 	case len(packets) == 0:
 	case messages > 0 && c.replay == nil:
-		l.wait(c, packets, messages, new(shares)) // packets may lie in scratch space
+		l.wait(c, packets, messages, copies)
 	default: // replies and retained messages always find room
-		l.add(&c.backlog, item{packets: append([]byte(nil), packets...), messages: messages})
+		l.add(&c.backlog, copies.item(packets, messages))
 	}
 	if c.live() {
 		l.lead(c)
 	}
 }
 
+// beginning returns a copy of a packet that is begun. Many readers stop within the same large message; a small one
+// has a copy for each.
+func (s *shares) beginning(packet []byte) *share {
+	if len(packet) <= beginningBytesMin {
+		return copyOf(packet)
+	}
+	return s.whole(packet)
+}
+
+// beginningBytesMin is the size from which on a packet that is begun is shared. (chosen)
+const beginningBytesMin = 4 << 10
+
 // congest lists c as congested.
 func (l *loop) congest(c *conn) {
 	c.pace = blocked
 	c.congestion = &congestion{sendQueue: -1}
-	l.congested = append(l.congested, c)
 	l.congestedCount++
+	l.list(&l.congested, c, inCongested)
 	l.armLook()
 }
 
-// lead gives gnet the next bytes of c's backlog, at most what is left of a packet. It reports whether c is
-// still congested: gnet may find that the socket takes them now.
+// lead gives gnet the next bytes of c's backlog, never the last of a packet: what gnet has counts as waiting. It
+// reports whether c is still congested: gnet may find that the socket takes them now. When there is but a byte left
+// of a packet, gnet gets nothing, and each look tries the socket.
 func (l *loop) lead(c *conn) bool {
-	defer l.rescue(c)
 	for c.live() && !c.backlog.empty() {
 		it := l.items.at(c.backlog.first)
 		rest := it.packets[it.sent:codec.PacketSize(it.packets)]
-		p := rest[:min(len(rest), leadBytesMax)]
-		c.congestion.leadEnds = len(p) == len(rest) && it.messages > 0
+		if len(rest) == 1 {
+			return true
+		}
+		p := rest[:min(len(rest)-1, leadBytesMax)]
 		l.tally.bytesSent += len(p)
 		l.consume(c, len(p))
 		_, _ = c.gc.Write(p) // a failure has closed c already
 		if c.live() && c.gc.OutboundBuffered() > 0 {
+			c.congestion.led = true
 			return true
 		}
 	}
@@ -105,9 +124,6 @@ func (l *loop) lead(c *conn) bool {
 // refill writes as much of c's backlog as the socket takes. c is postponed or congested, and gnet has
 // nothing buffered for it.
 func (l *loop) refill(c *conn) {
-	if c.congestion != nil {
-		c.congestion.leadEnds = false
-	}
 	for c.live() && !c.backlog.empty() {
 		p := l.head(c)
 		n := l.push(c, p)
@@ -139,6 +155,7 @@ func (l *loop) uncongest(c *conn) {
 		l.congestedCount--
 	}
 	c.congestion = nil
+	c.backlog.topics = nil
 	c.pace = flowing
 	if c.replay != nil {
 		l.hold(c)
@@ -166,28 +183,33 @@ func (l *loop) head(c *conn) []byte {
 	return l.gather
 }
 
-// lookAtCongested refills the connections whose sockets take more again, as many as the turn allows.
+// lookAtCongested refills the connections whose sockets take more again, as many as half a turn allows, which
+// is theirs whatever else the loop has to do.
 func (l *loop) lookAtCongested() {
-	l.looking = false
-	kept, done, moved := 0, 0, false
-	for ; done < len(l.congested) && !l.turn.over; done++ {
-		c := l.congested[done]
+	outer := l.turn
+	defer func() {
+		l.turn = outer
+		l.armLook()
+	}()
+	l.turn, l.looking = turn{}, false
+	moved, seen := false, len(l.congested)
+	more := func(done int) bool { return done < seen && !l.turn.over }
+	l.inTurn(&l.congested, inCongested, more, func(c *conn) {
 		if c.live() && c.pace == blocked && c.gc.OutboundBuffered() == 0 {
-			l.turn.spent(writeWork(c.backlog.bytes), turnMax)
-			c.congestion.moved, moved = true, true
+			l.turn.spent(writeWork(c.backlog.bytes), postponedMax)
+			g := c.congestion
+			g.moved, g.led = g.moved || g.led, false
 			l.refill(c)
+			moved = moved || g.moved
 		}
 		if c.live() && c.pace == blocked {
-			l.congested[kept], kept = c, kept+1
+			l.list(&l.congested, c, inCongested)
 		}
-	}
-	seen := l.congested[:kept]
-	l.congested = slices.Concat(l.congested[done:], seen) // the others come first the next time
+	})
 	l.lookPause = min(2*l.lookPause, lookPauseMax)
 	if moved {
 		l.lookPause = lookPauseMin
 	}
-	l.armLook()
 }
 
 // armLook has the loop look at the congested connections soon.
@@ -206,8 +228,9 @@ func (l *loop) armLook() {
 // is known of the largest backlog. It is called every second.
 func (l *loop) cutStalled() {
 	patience := patienceFor(uint32(l.server.config.StallTimeout / time.Millisecond))
+	l.largest()
 	for _, c := range l.congested {
-		if !c.live() || c.pace != blocked {
+		if c == nil || !c.live() || c.pace != blocked || c.reason != nil {
 			continue
 		}
 		g := c.congestion
@@ -215,7 +238,8 @@ func (l *loop) cutStalled() {
 		if err != nil {
 			queue = g.sendQueue
 		}
-		if g.moved || queue < g.sendQueue || g.sendQueue < 0 {
+		idle := queue == 0 && c.gc.OutboundBuffered() == 0 // it is the loop that is behind
+		if g.moved || idle || queue < g.sendQueue || g.sendQueue < 0 {
 			g.quietTicks = 0
 		}
 		g.quietTicks++
@@ -227,14 +251,8 @@ func (l *loop) cutStalled() {
 	}
 }
 
-// endBacklog closes the books of a connection that has just closed: what waits is lost, and so is the lead when
-// gnet has not sent it. unsent is what gnet has not sent.
-func (l *loop) endBacklog(c *conn, unsent int) {
-	if g := c.congestion; g != nil && g.leadEnds && unsent > 0 {
-		c.delivered--
-		l.tally.delivered--
-		l.lose(c, ReasonCutOff, 1)
-	}
+// endBacklog closes the books of a connection that has just closed: what waits is lost.
+func (l *loop) endBacklog(c *conn) {
 	if c.pace == blocked {
 		l.congestedCount--
 	}

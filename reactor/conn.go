@@ -19,6 +19,7 @@ type conn struct {
 
 	state     session.State
 	pace      pace // when it is written to
+	lists     lists
 	opened    bool // its loop has got it; set before anyone else looks
 	owed      bool // replies for it stand in loop.owed
 	awaiting  bool // a takeover: the connection before this one is not gone yet

@@ -68,7 +68,7 @@ func (l *loop) deliverAll(handed []*roundLog, own *roundLog) {
 		l.mailbox.delivered(g)
 	}
 	if own != nil {
-		l.deliver(own)
+		l.protect(func() { l.deliver(own) })
 	}
 }
 
@@ -253,7 +253,7 @@ func (l *loop) sendSpans(c *conn, log []byte) {
 		}
 	}
 	l.turn.spent(writeWork(len(l.gather)), turnMax)
-	l.pushMessages(c, l.gather, messages)
+	l.pushMessages(c, l.gather, messages, nil)
 }
 
 // send writes whole QoS 0 messages to a reader, or has them wait: until the next turn when this one is
@@ -262,25 +262,25 @@ func (l *loop) send(c *conn, packets []byte, messages uint64) {
 	switch {
 	case c.pace != flowing || !c.live():
 		l.wait(c, packets, messages, &l.shares)
-	case l.turn.spent(writeWork(len(packets)), turnMax) && l.fits(c, len(packets)):
+	case l.turn.spent(writeWork(len(packets)), turnMax) && !l.server.memoryFull():
 		c.pace = postponed
-		l.postponed = append(l.postponed, c)
-		l.add(&c.backlog, item{packets: l.shares.packets(packets), messages: messages})
+		l.list(&l.postponed, c, inPostponed)
+		l.add(&c.backlog, l.shares.item(packets, messages))
 		l.again()
 	default:
-		l.pushMessages(c, packets, messages)
+		l.pushMessages(c, packets, messages, &l.shares)
 	}
 }
 
 // pushMessages writes messages to a reader for which nothing waits. What its socket does not take has to
-// wait. packets may lie in scratch space.
-func (l *loop) pushMessages(c *conn, packets []byte, messages uint64) {
+// wait; copies keeps copies of packets, nil when they lie in scratch space.
+func (l *loop) pushMessages(c *conn, packets []byte, messages uint64, copies *shares) {
 	n := l.push(c, packets)
 	switch {
 	case n == len(packets):
 		l.deliveredTo(c, messages)
 	case c.live():
-		l.block(c, packets, n, messages)
+		l.block(c, packets, n, messages, copies)
 	default:
 		l.lose(c, ReasonCutOff, messages)
 	}

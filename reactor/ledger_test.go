@@ -109,7 +109,7 @@ func testBooks(t *testing.T, loops int, policy SlowPolicy) {
 	assert.GreaterOrEqual(t, st.Matched, uint64(sent*4+sent*4*b2i(policy != Disconnect)))
 	assert.LessOrEqual(t, st.Matched, uint64(sent*12))
 	assert.Zero(t, st.WaitingBytes+st.Congested)
-	assert.Zero(t, s.waiting.Load())
+	assert.Zero(t, s.buffered.Load())
 }
 
 func b2i(b bool) int {

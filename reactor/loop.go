@@ -179,7 +179,7 @@ func (l *loop) receive(c *conn, chunk []byte) {
 	}
 	c.decoder.Feed(chunk)
 	l.serve(c)
-	if l.replayDue {
+	if l.replayDue && !l.turn.over {
 		l.flush()
 		l.replayTurn()
 	}
@@ -285,10 +285,9 @@ func (l *loop) closed(c *conn, err error) {
 	if c.reason == nil {
 		c.reason = lostReason(err)
 	}
-	unsent := c.gc.OutboundBuffered()
 	c.gc = nil
 	c.state = session.Closed
-	l.endBacklog(c, unsent)
+	l.endBacklog(c)
 	c.decoder.Release()
 	l.wheel.remove(c)
 	l.reaped = append(l.reaped, c)

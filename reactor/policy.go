@@ -48,13 +48,14 @@ func ParseSlowPolicy(name string) (SlowPolicy, error) {
 // wait has messages wait for c, which is not flowing, as far as there is room for them. copies keeps the
 // copies that are made of packets.
 func (l *loop) wait(c *conn, packets []byte, messages uint64, copies *shares) {
+	l.turn.spent(1, turnMax)
 	switch {
 	case !c.live():
 		l.lose(c, ReasonCutOff, messages)
 	case l.server.config.SlowPolicy == Conflate && c.pace != postponed:
 		l.conflate(c, packets, messages, copies)
 	case l.fits(c, len(packets)):
-		l.add(c.waitingRoom(), item{packets: copies.packets(packets), messages: messages})
+		l.add(c.waitingRoom(), copies.item(packets, messages))
 	case c.pace == postponed: // the loop is behind, not the reader: its turn comes now
 		l.refill(c)
 		l.sendNext(c, packets, messages, copies)
@@ -66,7 +67,7 @@ func (l *loop) wait(c *conn, packets []byte, messages uint64, copies *shares) {
 // sendNext writes messages to c after its backlog was refilled, or has them wait.
 func (l *loop) sendNext(c *conn, packets []byte, messages uint64, copies *shares) {
 	if c.live() && c.pace == flowing {
-		l.pushMessages(c, packets, messages)
+		l.pushMessages(c, packets, messages, copies)
 	} else {
 		l.wait(c, packets, messages, copies)
 	}
@@ -98,17 +99,16 @@ func (c *conn) messagesWaiting() uint64 {
 
 // fits reports whether a span of so many bytes may wait for c as well.
 func (l *loop) fits(c *conn, bytes int) bool {
-	return c.bytesWaiting()+bytes+itemBytes <= l.server.config.ClientBufferBytes && !l.server.memoryFull(bytes)
+	return c.bytesWaiting()+bytes+itemBytes <= l.server.config.ClientBufferBytes && !l.server.memoryFull()
 }
 
-// memoryFull reports whether so many bytes more are too many for all clients together.
-func (s *Server) memoryFull(bytes int) bool {
-	return s.waiting.Load()+int64(bytes)+itemBytes > int64(s.limits.TotalBufferBytes)
-}
+// memoryFull reports whether the backlogs of all clients together take as much memory as they may. Each copy that
+// is shared counts once.
+func (s *Server) memoryFull() bool { return s.buffered.Load() >= int64(s.limits.TotalBufferBytes) }
 
 // overflow does with messages for c what the policy says when there is no room for all of them.
 func (l *loop) overflow(c *conn, packets []byte, messages uint64, copies *shares) {
-	if l.server.memoryFull(len(packets)) {
+	if l.server.memoryFull() {
 		l.relieveDue = true
 		l.lose(c, ReasonMemory, messages)
 		return
@@ -143,29 +143,29 @@ func (l *loop) dropNewest(c *conn, packets []byte, messages uint64, copies *shar
 		kept, count = wholePackets(packets, room)
 	}
 	if count > 0 {
-		l.add(c.waitingRoom(), item{packets: copies.packets(packets[:kept]), messages: count})
+		l.add(c.waitingRoom(), copies.item(packets[:kept], count))
 	}
 	l.lose(c, ReasonSlow, messages-count)
 }
 
-// dropOldest makes room for the newest of the messages.
+// dropOldest makes room for the newest of the messages. Replies stay, and so does a message that is begun.
 func (l *loop) dropOldest(c *conn, packets []byte, messages uint64, copies *shares) {
 	limit := l.server.config.ClientBufferBytes
-	for messages > 1 && len(packets)+itemBytes > limit {
+	l.makeRoom(c, c.bytesWaiting()+len(packets)+itemBytes-limit)
+	waiting := c.bytesWaiting()
+	for messages > 1 && len(packets) > limit-waiting-itemBytes {
 		packets = packets[codec.PacketSize(packets):]
 		messages--
 		l.lose(c, ReasonSlow, 1)
 	}
-	if len(packets)+itemBytes > limit && c.bytesWaiting() > 0 {
+	switch {
+	case waiting > 0 && len(packets)+itemBytes > limit:
 		l.lose(c, ReasonTooLarge, messages)
-		return
-	}
-	l.makeRoom(c, c.bytesWaiting()+len(packets)+itemBytes-limit)
-	if c.bytesWaiting() > 0 && !l.fits(c, len(packets)) { // replies and a message that is begun take the room
+	case waiting > 0 && len(packets) > limit-waiting-itemBytes:
 		l.lose(c, ReasonSlow, messages)
-		return
+	default:
+		l.add(c.waitingRoom(), copies.item(packets, messages))
 	}
-	l.add(c.waitingRoom(), item{packets: copies.packets(packets), messages: messages})
 }
 
 // makeRoom drops the oldest messages of c until so many bytes are free, or nothing is left to drop: replies
@@ -201,7 +201,7 @@ func (l *loop) split(b *backlog, i int32, bytes int) {
 		at += codec.PacketSize(whole.packets[at:])
 		count++
 	}
-	rest := l.items.put(item{packets: whole.packets[at:], messages: whole.messages - count, next: whole.next})
+	rest := l.put(item{packets: whole.packets[at:], share: whole.share, messages: whole.messages - count, next: whole.next})
 	first := l.items.at(i)
 	first.packets, first.messages, first.next = whole.packets[:at:at], count, rest
 	if b.last == i {
@@ -218,30 +218,44 @@ func (l *loop) conflate(c *conn, packets []byte, messages uint64, copies *shares
 	if b.topics == nil {
 		b.topics = make(map[string]int32)
 	}
-	limit := l.server.config.ClientBufferBytes
 	for _, packet := range newest {
-		topic := codec.PublishTopic(packet)
+		topic := codec.PublishTopic(packet.bytes)
 		if i, ok := b.topics[string(topic)]; ok {
-			it := l.items.at(i)
-			l.waits(b, len(packet)-len(it.packets), 0)
-			it.packets = packet
+			l.replace(b, i, packet)
 			l.lose(c, ReasonConflated, 1)
+			l.makeRoom(c, c.bytesWaiting()-l.server.config.ClientBufferBytes) // it may be larger than the one before
 			continue
 		}
-		if excess := c.bytesWaiting() + len(packet) + itemBytes - limit; excess > 0 {
-			l.makeRoom(c, excess)
-		}
-		switch waiting := c.bytesWaiting(); {
-		case waiting > 0 && len(packet)+itemBytes > limit:
-			l.lose(c, ReasonTooLarge, 1)
-		case waiting > 0 && waiting+len(packet)+itemBytes > limit:
-			l.lose(c, ReasonSlow, 1)
-		case l.server.memoryFull(len(packet)):
-			l.relieveDue = true
-			l.lose(c, ReasonMemory, 1)
-		default:
-			b.topics[string(topic)] = l.add(b, item{packets: packet, messages: 1})
-		}
+		l.waitNewest(c, b, packet, string(topic))
+	}
+}
+
+// waitNewest has the message of a topic wait of which none waits yet.
+func (l *loop) waitNewest(c *conn, b *backlog, packet *share, topic string) {
+	limit, size := l.server.config.ClientBufferBytes, len(packet.bytes)+itemBytes
+	l.makeRoom(c, c.bytesWaiting()+size-limit)
+	switch waiting := c.bytesWaiting(); {
+	case waiting > 0 && size > limit:
+		l.lose(c, ReasonTooLarge, 1)
+	case waiting > 0 && waiting+size > limit:
+		l.lose(c, ReasonSlow, 1)
+	case l.server.memoryFull():
+		l.relieveDue = true
+		l.lose(c, ReasonMemory, 1)
+	default:
+		b.topics[topic] = l.add(b, item{packets: packet.bytes, share: packet, messages: 1})
+	}
+}
+
+// replace puts another packet into an item of one message that is not begun.
+func (l *loop) replace(b *backlog, i int32, packet *share) {
+	it := l.items.at(i)
+	l.waits(b, len(packet.bytes)-len(it.packets), 0)
+	l.holdShare(packet)
+	l.releaseShare(it.share)
+	it.packets, it.share = packet.bytes, packet
+	if l.server.memoryFull() {
+		l.relieveDue = true
 	}
 }
 
@@ -259,7 +273,7 @@ func (b *backlog) unfollow(it *item, i int32) {
 // are full. It is called at the end of a turn.
 func (l *loop) relieve() {
 	l.relieveDue = false
-	if l.server.relieving.Swap(true) {
+	if !l.server.memoryFull() || l.server.relieving.Swap(true) {
 		return
 	}
 	l.largest()
@@ -278,6 +292,7 @@ func (l *loop) cutLargest() {
 	if c := l.largest(); c != nil {
 		l.memoryCuts.add(1)
 		l.close(c, errMemory)
+		l.largest()
 	}
 }
 
@@ -285,7 +300,7 @@ func (l *loop) cutLargest() {
 func (l *loop) largest() (worst *conn) {
 	bytes := 0
 	for _, c := range l.congested {
-		if c.live() && c.pace == blocked && c.bytesWaiting() > bytes {
+		if c != nil && c.live() && c.pace == blocked && c.bytesWaiting() > bytes {
 			worst, bytes = c, c.bytesWaiting()
 		}
 	}

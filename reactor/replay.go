@@ -2,8 +2,6 @@ package reactor
 
 import (
 	"container/list"
-	"slices"
-
 	"mqttd/router"
 )
 
@@ -53,7 +51,7 @@ func (l *loop) startReplay(c *conn, filters []string) {
 // hold has c get retained messages: nothing else waits for it, but live ones do from now on.
 func (l *loop) hold(c *conn) {
 	c.pace = held
-	l.replaying = append(l.replaying, c)
+	l.list(&l.replaying, c, inReplaying)
 	l.replayDue = true
 }
 
@@ -148,16 +146,13 @@ func (q *filterQueue) remove(filter string) {
 func (l *loop) replayTurn() {
 	l.replayDue = false
 	l.deliverAll(l.takeMail(), nil)
-	done := 0
-	for ; done < len(l.replaying) && (done == 0 || !l.turn.over); done++ {
-		c := l.replaying[done]
-		l.replaying[done] = nil
+	more := func(done int) bool { return done == 0 || !l.turn.over }
+	l.inTurn(&l.replaying, inReplaying, more, func(c *conn) {
 		l.sendPages(c)
 		if c.live() && c.pace == held {
-			l.replaying = append(l.replaying, c)
+			l.list(&l.replaying, c, inReplaying)
 		}
-	}
-	l.replaying = slices.Delete(l.replaying, 0, done)
+	})
 	if len(l.replaying) > 0 {
 		l.again()
 	}
@@ -171,7 +166,7 @@ func (l *loop) sendPages(c *conn) {
 		l.gather = p.bytes
 		if p.count > 0 {
 			l.tally.matched += p.count
-			l.pushMessages(c, p.bytes, p.count)
+			l.pushMessages(c, p.bytes, p.count, nil)
 		}
 		if c.live() && c.replay.done() {
 			l.finishReplay(c)
@@ -213,6 +208,9 @@ func (l *loop) endReplays() {
 			l.finishReplay(c)
 		}
 	})
+	for _, c := range l.replaying {
+		c.lists &^= inReplaying
+	}
 	clear(l.replaying)
 	l.replaying = l.replaying[:0]
 }

@@ -79,6 +79,7 @@ func TestReplayLeavesOutWhatIsNotCurrent(t *testing.T) {
 	out.keep = true
 	s.config.ClientBufferBytes, l.turn.over = 2*one, true // one page, of one message
 	l.receive(reader, codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "a/#"}, {Filter: "b/#"}}))
+	l.settle()
 	require.Equal(t, []*conn{reader}, l.replaying)
 	require.Equal(t, []string{"SUBACK", "PUBLISH old"}, types(t, out))
 	s.config.ClientBufferBytes = 1 << 20
@@ -320,6 +321,7 @@ func TestReplayGivesItsPlaceUp(t *testing.T) {
 			reader, _ := join(t, l, "reader")
 			s.config.ClientBufferBytes, l.turn.over = 2*len(publish("a/000", "v")), true
 			l.receive(reader, codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "a/#"}}))
+			l.settle()
 			require.NotNil(t, reader.replay)
 			require.NotNil(t, reader.replay.cursor)
 			for i := range 2 * replayNodes {

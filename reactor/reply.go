@@ -78,14 +78,31 @@ func (l *loop) reply(c *conn, replies []byte) {
 	case !c.live():
 	case c.pace == flowing || c.pace == held:
 		if n := l.push(c, replies); n < len(replies) && c.live() {
-			l.block(c, replies, n, 0)
+			l.block(c, replies, n, 0, nil)
 		}
 	case c.backlog.bytes+len(replies) > l.server.repliesBytesMax():
 		l.repliesOverflow.add(1)
 		l.close(c, errRepliesUnread)
 	default:
-		l.add(&c.backlog, item{packets: append([]byte(nil), replies...)})
+		l.waitReplies(c, replies)
 	}
+}
+
+// waitReplies puts replies behind what waits for c. Replies in a row are one item.
+func (l *loop) waitReplies(c *conn, replies []byte) {
+	b := &c.backlog
+	if b.last != 0 {
+		if it := l.items.at(b.last); it.messages == 0 && it.share.refs == 1 {
+			l.releaseShare(it.share)
+			it.share.bytes = append(it.packets, replies...)
+			it.packets = it.share.bytes
+			l.holdShare(it.share)
+			l.waits(b, len(replies), 0)
+			return
+		}
+	}
+	copied := copyOf(replies)
+	l.add(b, item{packets: copied.bytes, share: copied})
 }
 
 // repliesRoom keeps a reader whose buffer is full of messages from being cut off for its own PINGREQ.

@@ -39,7 +39,7 @@ type Server struct {
 	stopped   chan struct{} // closed when the loops have ended
 
 	loops     []*loop      // immutable
-	waiting   atomic.Int64 // bytes in the backlogs of all loops
+	buffered  atomic.Int64 // bytes that the backlogs of all loops take; what they share counts once
 	relieving atomic.Bool  // a connection is going to be closed because they are full
 	stopping  atomic.Bool
 }
@@ -212,8 +212,8 @@ func (s *Server) repliesBytesMax() int {
 }
 
 // Shutdown stops accepting, stops reading, sends what is queued for readers until ctx is done,
-// and has Run return nil. It returns how many bytes were left unsent, as far as the loops could
-// tell by then. Call it once, after Listening is closed: before that there is nothing to stop.
+// and has Run return nil. It returns how many bytes were left unsent, less than 0 when the loops could
+// not tell in time. Call it once, after Listening is closed: before that there is nothing to stop.
 func (s *Server) Shutdown(ctx context.Context) (unsent int) {
 	select {
 	case <-s.listening:
@@ -230,6 +230,7 @@ func (s *Server) Shutdown(ctx context.Context) (unsent int) {
 	case <-s.stopped:
 	}
 	s.ask(ctx, letterQuiesce)
+	unsent = -1
 	for {
 		// Every loop has handed its logs over by now, so a loop's answer comes after it
 		// delivered them.

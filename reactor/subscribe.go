@@ -23,7 +23,7 @@ func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
 		if !ok {
 			break
 		}
-		if err := filterViolation(filter); err != nil {
+		if err := filterViolation(filter, l.server.config.Topics); err != nil {
 			return err
 		}
 	}
@@ -47,9 +47,9 @@ func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
 
 // filterViolation returns why a Topic Filter breaks the specification's rules, nil if it does
 // not. One that is only beyond our limits breaks none.
-func filterViolation(filter []byte) error {
+func filterViolation(filter []byte, limits codec.TopicLimits) error {
 	var fault *codec.Error
-	if err := codec.CheckTopicFilter(filter); errors.As(err, &fault) && fault.Rule != "" {
+	if err := limits.CheckFilter(filter); errors.As(err, &fault) && fault.Rule != "" {
 		return fault
 	}
 	return nil

@@ -57,19 +57,14 @@ func writeWork(n int) int { return 1 + n>>12 }
 
 // writePostponed writes what earlier turns have left, first come, first served.
 func (l *loop) writePostponed() {
-	done := 0
-	for ; done < len(l.postponed); done++ {
-		c := l.postponed[done]
+	more := func(int) bool { return !l.turn.over }
+	l.inTurn(&l.postponed, inPostponed, more, func(c *conn) {
 		if c.live() && c.pace == postponed {
-			if l.turn.spent(writeWork(c.backlog.bytes), postponedMax) {
-				break
-			}
+			l.turn.spent(writeWork(c.backlog.bytes), postponedMax)
 			l.refill(c)
 		}
-		l.postponed[done] = nil
-	}
+	})
 	l.turn.over = false // the other part is for what is new
-	l.postponed = slices.Delete(l.postponed, 0, done)
 	switch {
 	case len(l.postponed) > 0:
 		l.again()
@@ -77,6 +72,42 @@ func (l *loop) writePostponed() {
 		l.watch.fannedOut(l.lateBegan, l.lateFirst)
 		l.lateBegan = time.Time{}
 	}
+}
+
+// lists are the loop's lists that a connection stands in, at most once in each.
+type lists uint8
+
+const (
+	inPostponed lists = 1 << iota
+	inCongested
+	inReplaying
+)
+
+// list puts c at the end of a list of the loop, unless it stands there.
+func (l *loop) list(list *[]*conn, c *conn, as lists) {
+	if c.lists&as == 0 {
+		c.lists |= as
+		*list = append(*list, c)
+	}
+}
+
+// inTurn takes connections out of a list, as long as more says so of the number done, and has each see to. One
+// that panics costs itself only.
+func (l *loop) inTurn(list *[]*conn, as lists, more func(done int) bool, see func(c *conn)) {
+	done := 0
+	for ; done < len(*list) && more(done); done++ {
+		c := (*list)[done]
+		(*list)[done] = nil
+		c.lists &^= as
+		l.protectFrom(c, see)
+	}
+	*list = slices.Delete(*list, 0, done)
+}
+
+// protectFrom runs f and survives its panic, which costs c its connection.
+func (l *loop) protectFrom(c *conn, f func(c *conn)) {
+	defer l.rescue(c)
+	f(c)
 }
 
 // beginTurn starts the clock anew: before what is done at the end of a round, and before the next round's

@@ -79,15 +79,19 @@ func (w *wheel) advance(expired func(*conn)) {
 	}
 }
 
-// each visits all connections. visit must not remove any.
+// each visits all connections. visit may remove the connection it is called with, and no other.
 func (w *wheel) each(visit func(*conn)) {
-	for c := w.quiet; c != nil; c = c.nextInWheel {
-		visit(c)
-	}
+	eachOf(w.quiet, visit)
 	for _, head := range w.buckets {
-		for c := head; c != nil; c = c.nextInWheel {
-			visit(c)
-		}
+		eachOf(head, visit)
+	}
+}
+
+func eachOf(c *conn, visit func(*conn)) {
+	for c != nil {
+		next := c.nextInWheel
+		visit(c)
+		c = next
 	}
 }
 

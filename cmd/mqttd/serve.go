@@ -123,10 +123,14 @@ func failed(log zerolog.Logger, c reactor.Config, err error) int {
 
 // summary tells at the end what went through and what was lost.
 func summary(log zerolog.Logger, st reactor.Stats, unsent int) {
-	log.Info().Uint64("connects", st.Connects).
+	event := log.Info().Uint64("connects", st.Connects).
 		Uint64("publishes", st.PublishReceived[0]+st.PublishReceived[1]+st.PublishReceived[2]).
 		Uint64("deliveries", st.Delivered).Uint64("dropped", st.Dropped.Total()).
-		Int("unsent_bytes", unsent).Msg("stopped")
+		Dict("dropped_by", droppedBy(&st))
+	if unsent >= 0 { // or the loops did not answer in time
+		event = event.Int("unsent_bytes", unsent)
+	}
+	event.Msg("stopped")
 }
 
 // openAdmin takes the port of the admin server, so that one which is taken is found before clients come. It
@@ -171,4 +175,15 @@ func closeAdmin(console *admin.Admin) {
 	if console != nil {
 		_ = console.Close()
 	}
+}
+
+// droppedBy returns what was lost by reason.
+func droppedBy(st *reactor.Stats) *zerolog.Event {
+	by := zerolog.Dict()
+	for reason, n := range st.Dropped {
+		if n > 0 {
+			by = by.Uint64(reactor.Reason(reason).String(), n)
+		}
+	}
+	return by
 }
