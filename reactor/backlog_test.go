@@ -23,13 +23,23 @@ type slowReader struct {
 	conn    *conn
 	fd, end int
 	lead    []byte // what gnet has buffered
+	broken  bool   // the connection fails at the next write
 	decoder codec.Decoder
 	got     []string // "topic payload" of PUBLISH, the type of all else
 }
 
-func (s *slowReader) Fd() int               { return s.fd }
+func (s *slowReader) Fd() int {
+	if s.broken {
+		return s.end + 1<<20 // no such descriptor
+	}
+	return s.fd
+}
 func (s *slowReader) OutboundBuffered() int { return len(s.lead) }
 func (s *slowReader) Write(p []byte) (int, error) {
+	if s.broken { // gnet finds out, and closes it from within
+		s.loop.closed(s.conn, unix.EPIPE)
+		return 0, unix.EPIPE
+	}
 	s.lead = append(s.lead, p...)
 	s.event()
 	return len(p), nil
@@ -445,6 +455,12 @@ func playBooks(t *testing.T, policy SlowPolicy, random *rand.Rand) {
 			if r := readers[random.IntN(len(readers))]; r.conn.live() {
 				_ = l.engine.Close(r)
 				l.drain()
+			}
+		case action == 3 && random.IntN(6) == 0:
+			readers[random.IntN(len(readers))].broken = true
+		case action == 4 && random.IntN(2) == 0:
+			if r := readers[random.IntN(len(readers))]; r.conn.live() {
+				l.round(r.conn, codec.AppendUnsubscribe(codec.AppendPingreq(nil), 1, []string{"t/#"}))
 			}
 		case action < 6:
 			readers[random.IntN(len(readers))].read()

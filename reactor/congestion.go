@@ -230,7 +230,7 @@ func (l *loop) cutStalled() {
 	patience := patienceFor(uint32(l.server.config.StallTimeout / time.Millisecond))
 	l.largest()
 	for _, c := range l.congested {
-		if c == nil || !c.live() || c.pace != blocked || c.reason != nil {
+		if !c.live() || c.pace != blocked || c.reason != nil {
 			continue
 		}
 		g := c.congestion

@@ -300,7 +300,7 @@ func (l *loop) cutLargest() {
 func (l *loop) largest() (worst *conn) {
 	bytes := 0
 	for _, c := range l.congested {
-		if c != nil && c.live() && c.pace == blocked && c.bytesWaiting() > bytes {
+		if c.live() && c.pace == blocked && c.bytesWaiting() > bytes {
 			worst, bytes = c, c.bytesWaiting()
 		}
 	}

@@ -95,13 +95,13 @@ func (l *loop) list(list *[]*conn, c *conn, as lists) {
 // that panics costs itself only.
 func (l *loop) inTurn(list *[]*conn, as lists, more func(done int) bool, see func(c *conn)) {
 	done := 0
-	for ; done < len(*list) && more(done); done++ {
+	defer func() { *list = slices.Delete(*list, 0, done) }()
+	for done < len(*list) && more(done) {
 		c := (*list)[done]
-		(*list)[done] = nil
+		done++
 		c.lists &^= as
 		l.protectFrom(c, see)
 	}
-	*list = slices.Delete(*list, 0, done)
 }
 
 // protectFrom runs f and survives its panic, which costs c its connection.
