@@ -188,7 +188,10 @@ const (
 // is sent whole, and so is any packet that nothing follows up.
 func (s *historyStep) halved() bool {
 	last := len(s.packets) - 1
-	return s.partial && s.ending == halfCloses && last >= 0 && !headerFault(&s.packets[last])
+	if !s.partial || s.ending != halfCloses || last < 0 || headerFault(&s.packets[last]) {
+		return false
+	}
+	return !s.opens || last > 0 || s.packets[0].kind == codec.CONNECT // or its first byte is a violation, too
 }
 
 // String is the step on one line.
