@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -70,6 +72,7 @@ const (
 	connectionsMax    = 32 // further ones wait in the kernel; the broker keeps 64 descriptors free for such things
 	headerBytesMax    = 16 << 10
 	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second // of a body too: it is not wanted, but net/http waits for it
 	idleTimeout       = 15 * time.Second // or those who hold connections would keep the others out
 	writeTimeout      = 10 * time.Second
 	profileTimeout    = 5 * time.Minute
@@ -83,6 +86,7 @@ const (
 type Admin struct {
 	source   Source
 	options  Options
+	host     string // that was asked for
 	listener net.Listener
 	server   *http.Server
 }
@@ -100,10 +104,11 @@ func New(source Source, options Options) (*Admin, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Admin{source: source, options: options, listener: newLimitedListener(listener, connectionsMax)}
+	a := &Admin{source: source, options: options, host: host, listener: newLimitedListener(listener, connectionsMax)}
 	a.server = &http.Server{
 		Handler:           a.handler(),
 		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerBytesMax,
 		ErrorLog:          errorLog(options.Log),
@@ -160,6 +165,9 @@ func (a *Admin) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.EscapedPath()
 		switch {
+		case !a.answersFor(r.Host):
+			setDeadline(w, writeTimeout)
+			writeError(w, http.StatusForbidden, "this host is not served here: use localhost or the address")
 		case a.options.Pprof && strings.HasPrefix(path, "/debug/pprof/"):
 			setDeadline(w, profileTimeout)
 			profiles.ServeHTTP(w, r)
@@ -171,6 +179,18 @@ func (a *Admin) handler() http.Handler {
 			mux.ServeHTTP(w, r)
 		}
 	})
+}
+
+// answersFor reports whether a request with this Host is answered. On the loopback a name must be its own or the
+// one asked for: behind another one a web page may be, whose name was made to lead here to read what only this
+// machine may. Programs that are no browser may leave the Host out.
+func (a *Admin) answersFor(host string) bool {
+	if host == "" || !a.OnLoopback() {
+		return true
+	}
+	name := (&url.URL{Host: host}).Hostname()
+	_, err := netip.ParseAddr(name)
+	return err == nil || strings.EqualFold(name, "localhost") || strings.EqualFold(name, a.host)
 }
 
 func setDeadline(w http.ResponseWriter, timeout time.Duration) {

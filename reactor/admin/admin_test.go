@@ -69,6 +69,11 @@ func startAdmin(t testing.TB, source admin.Source, change func(*admin.Options)) 
 	}
 	a, err := admin.New(source, options)
 	require.NoError(t, err)
+	return serveAdmin(t, a)
+}
+
+func serveAdmin(t testing.TB, a *admin.Admin) site {
+	t.Helper()
 	served := make(chan error, 1)
 	go func() { served <- a.Serve() }()
 	t.Cleanup(func() {
@@ -302,30 +307,49 @@ func TestAddress(t *testing.T) {
 	require.NoError(t, open.Close())
 }
 
-// Connections beyond the limit wait until others have gone; those that hold one for nothing lose it.
-func TestConnectionsAreLimited(t *testing.T) {
-	s := startAdmin(t, startBroker(t, nil), nil)
-	address := strings.TrimPrefix(s.base, "http://")
-	var held []net.Conn
-	for range 32 {
-		c, err := net.Dial("tcp", address)
+// Those who hold a connection for nothing lose it, those too who announce a body and never send it.
+func TestUnsentBodiesHoldNobodyUp(t *testing.T) {
+	a, err := admin.New(startBroker(t, nil), admin.Options{Address: ":0"})
+	require.NoError(t, err)
+	a.SetReadTimeout(100 * time.Millisecond)
+	s := serveAdmin(t, a)
+	for range admin.ConnectionsMax {
+		c, err := net.Dial("tcp", a.Addr())
 		require.NoError(t, err)
 		defer c.Close()
-		held = append(held, c)
+		_, err = c.Write([]byte("GET /readyz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"))
+		require.NoError(t, err)
 	}
-	late, err := net.Dial("tcp", address)
-	require.NoError(t, err)
-	defer late.Close()
-	_, err = late.Write([]byte("GET /readyz HTTP/1.0\r\n\r\n"))
-	require.NoError(t, err)
-	require.NoError(t, late.SetReadDeadline(time.Now().Add(200*time.Millisecond)))
-	_, err = late.Read(make([]byte, 1))
-	require.Error(t, err, "it waits")
-	held[0].Close()
-	require.NoError(t, late.SetReadDeadline(time.Now().Add(patience)))
-	answer, err := io.ReadAll(late)
-	require.NoError(t, err)
-	assert.Contains(t, string(answer), "200 OK")
+	status, _ := s.get("/readyz")
+	assert.Equal(t, 200, status)
+}
+
+// On the loopback a name that was made to lead there reads nothing.
+func TestHostsOnTheLoopback(t *testing.T) {
+	server := startBroker(t, nil)
+	ask := func(s site, host string) (status int, body string) {
+		request, err := http.NewRequest(http.MethodGet, s.base+"/api/v1/losses", nil)
+		require.NoError(t, err)
+		request.Host = host
+		response, err := (&http.Client{Timeout: patience}).Do(request)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		return response.StatusCode, string(text)
+	}
+	s := startAdmin(t, server, func(o *admin.Options) { o.Pprof = true })
+	for _, host := range []string{"127.0.0.1:9883", "[::1]:9883", "[::1]", "10.0.0.1", "localhost", "LocalHost:80"} {
+		status, _ := ask(s, host)
+		assert.Equal(t, 200, status, host)
+	}
+	for _, host := range []string{"evil.example", "evil.example:9883", "localhost.evil.example", "127.0.0.1.evil.com"} {
+		status, body := ask(s, host)
+		assert.Equal(t, 403, status, host)
+		assert.Contains(t, body, `{"error":"`)
+	}
+	status, _ := ask(startAdmin(t, server, func(o *admin.Options) { o.Address = "0.0.0.0:0" }), "broker.example")
+	assert.Equal(t, 200, status, "anybody may reach it")
 }
 
 func TestOptionsValidate(t *testing.T) {
