@@ -5,26 +5,23 @@ import (
 	"time"
 )
 
-// busyMeter estimates how long a loop has been at work. Looking at the clock in each round would cost more
-// than a percent of a small one, so it measures rounds picked at random: seldom while they are short, each
-// of them when they are long. It is loop-confined, except for total.
+// busyMeter estimates how long a loop has been at work. Looking at the clock in each round would cost about a
+// percent of a small one, so it measures every strideMean-th on average, picked at random lest it be in step
+// with what the loop does, and counts it for those before it too. It is loop-confined.
 type busyMeter struct {
-	total counter // nanoseconds
+	random rand.PCG
+	spent  time.Duration // the estimate since the last take
 
 	open   bool      // in a round
 	left   int32     // rounds until the next measured one, that included
 	stride int32     // rounds that it stands for
 	timed  bool      // this round is measured
 	began  time.Time // if it is
-	mean   time.Duration
 }
 
-// The rounds between two measured ones are as many as make up busyEvery together, strideMax at most. (chosen:
-// a round of one write pays 2 ns, see BenchmarkBusyMeter, and a busy second has a hundred of them or more)
-const (
-	busyEvery = 500 * time.Microsecond
-	strideMax = 128
-)
+// strideMean is small, so that a measured round in which the loop lost the processor is not taken for many of
+// them. (chosen: a round pays 5 ns on an idle machine, see BenchmarkBusyMeter)
+const strideMean = 16
 
 // begin is called when the loop gets something to do. Only the first call of a round counts.
 func (m *busyMeter) begin() {
@@ -47,16 +44,25 @@ func (m *busyMeter) end() {
 	}
 }
 
-func (m *busyMeter) finish() {
+func (m *busyMeter) finish() { m.measured(time.Since(m.began)) }
+
+// measured counts a measured round and picks the next.
+func (m *busyMeter) measured(d time.Duration) {
+	m.count(d)
 	m.timed = false
-	m.account(time.Since(m.began))
+	m.stride = 1 + int32(m.random.Uint64()%(2*strideMean-1))
+	m.left = m.stride
 }
 
-// account counts a measured round for those that it stands for, and picks the next.
-func (m *busyMeter) account(d time.Duration) {
-	m.total.add(uint64(d) * uint64(max(1, m.stride)))
-	m.mean += (d - m.mean) / 8
-	most := 2 * int32(min(strideMax, busyEvery/max(1, m.mean)))
-	m.stride = 1 + rand.Int32N(max(1, most-1)) // half of most on average
-	m.left = m.stride
+func (m *busyMeter) count(d time.Duration) { m.spent += d * time.Duration(max(1, m.stride)) }
+
+// take returns the estimate since it was called before; of a round that goes on it takes the part until now.
+func (m *busyMeter) take(now time.Time) time.Duration {
+	if m.timed {
+		m.count(now.Sub(m.began))
+		m.began = now
+	}
+	spent := m.spent
+	m.spent = 0
+	return spent
 }

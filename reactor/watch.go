@@ -16,7 +16,8 @@ type LoopStats struct {
 	Turn, TurnMax time.Duration
 
 	// Busy is the share of the last second in which the loop had something to do, 0 to 1, and BusyTotal that
-	// time since the start. Both are estimates, and include the time in which the loop had no processor.
+	// time from the start to the last tick. Both are estimates, include the time in which the loop had no
+	// processor, and are never more than the time that has passed.
 	Busy      float64
 	BusyTotal time.Duration
 }
@@ -46,7 +47,7 @@ func (s *Server) Fanout() (latency, skew Histogram) {
 const fanoutReadersMin = 8
 
 // watch is what others may know of a loop without asking it. The loop writes it, unless it is said otherwise;
-// all but busy's own may be loaded by anyone.
+// all but what is loop-confined may be loaded by anyone.
 type watch struct {
 	desk  chan struct{} // immutable; holds a token for each question that waits, see query
 	epoch time.Time     // immutable; tickAt counts from it
@@ -56,11 +57,11 @@ type watch struct {
 	lastWait    atomic.Int32  // index into waits
 	connections atomic.Int64  // at the last tick
 	busyShare   atomic.Uint64 // of the last second; the bits of a float64
+	busyTotal   counter       // nanoseconds
 
-	busy         busyMeter
 	fanout, skew histogram // see Server.Fanout
 
-	busyBefore uint64    // loop-confined; busy.total at the last tick
+	busy       busyMeter // loop-confined
 	tickBefore time.Time // loop-confined
 }
 
@@ -77,16 +78,20 @@ func (w *watch) posted() { w.tickAt.Store(max(1, int64(time.Since(w.epoch)))) }
 // opened notes that the letterTick is opened.
 func (w *watch) opened(connections int) {
 	now := time.Now()
+	busy := w.busy.take(now)
 	if posted := w.tickAt.Swap(0); posted != 0 {
+		wait := int64(now.Sub(w.epoch)) - posted
 		next := (w.lastWait.Load() + 1) % turnsKept
-		w.waits[next].Store(int64(now.Sub(w.epoch)) - posted)
+		w.waits[next].Store(wait)
 		w.lastWait.Store(next)
+		busy = max(busy, time.Duration(wait)) // a round that stood still may not have been measured
 	}
 	w.connections.Store(int64(connections))
-	total := w.busy.total.load()
-	share := float64(total-w.busyBefore) / float64(max(1, now.Sub(w.tickBefore)))
-	w.busyShare.Store(math.Float64bits(min(1, share)))
-	w.busyBefore, w.tickBefore = total, now
+	passed := max(1, now.Sub(w.tickBefore))
+	busy = min(busy, passed)
+	w.busyShare.Store(math.Float64bits(float64(busy) / float64(passed)))
+	w.busyTotal.add(uint64(busy))
+	w.tickBefore = now
 }
 
 // fannedOut counts a log that has just been delivered to fanoutReadersMin readers of this loop or more: began is
@@ -102,7 +107,7 @@ func (w *watch) stats() LoopStats {
 		Connections: int(w.connections.Load()),
 		Turn:        time.Duration(w.waits[w.lastWait.Load()].Load()),
 		Busy:        math.Float64frombits(w.busyShare.Load()),
-		BusyTotal:   time.Duration(w.busy.total.load()),
+		BusyTotal:   time.Duration(w.busyTotal.load()),
 	}
 	if posted := w.tickAt.Load(); posted != 0 {
 		st.Turn = max(st.Turn, time.Since(w.epoch)-time.Duration(posted))
