@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"mqttd/session"
@@ -22,7 +23,8 @@ type ClientInfo struct {
 	ConnectedAt time.Time
 	Filters     int // subscriptions
 
-	// Its part of the loss ledger, since it connected: Matched = Delivered + Dropped.Total() + WaitingMessages.
+	// Its part of the loss ledger, since it connected. Matched is no count of its own: it is by definition
+	// Delivered + Dropped.Total() + WaitingMessages. What Server.Stats says is counted.
 	Matched, Delivered uint64
 	Dropped            Losses
 	WaitingMessages    uint64
@@ -33,6 +35,25 @@ type ClientInfo struct {
 	Verdict    Verdict     // set by Server.Client only
 	VerdictWhy string      // a sentence
 }
+
+// ClientLoss is what a client has lost, as $SYS and the API write it as JSON.
+type ClientLoss struct {
+	ClientID string `json:"client_id"`
+	Dropped  Losses `json:"dropped"`
+	Lost     uint64 `json:"lost"`
+}
+
+// Waiting is what waits, as $SYS and the API write it as JSON.
+type Waiting struct {
+	Messages uint64 `json:"messages"`
+	Bytes    int    `json:"bytes"`
+}
+
+// Loss returns what the client has lost.
+func (i *ClientInfo) Loss() ClientLoss { return ClientLoss{i.ClientID, i.Dropped, i.Dropped.Total()} }
+
+// Waiting returns what waits for the client.
+func (i *ClientInfo) Waiting() Waiting { return Waiting{i.WaitingMessages, i.WaitingBytes} }
 
 // Label returns the Client Identifier as it may stand in a log line or a metric: printable and short.
 func (i *ClientInfo) Label() string { return cut(i.ClientID) }
@@ -128,38 +149,33 @@ const verdictInterval = 100 * time.Millisecond
 // largest first, none with zero. When a loop does not answer until ctx is done, the others' are returned with
 // the error. Any goroutine may call it but a loop.
 func (s *Server) Top(ctx context.Context, n int) (byLoss, byWaiting []ClientInfo, err error) {
-	byLoss, err = s.top(ctx, n, (*loop).losersList, func(c *conn) uint64 { return c.losses.Total() },
-		func(i *ClientInfo) uint64 { return i.Dropped.Total() })
-	if err != nil {
-		return byLoss, nil, err
-	}
-	byWaiting, err = s.top(ctx, n, (*loop).congestedList, func(c *conn) uint64 { return uint64(c.bytesWaiting()) },
-		func(i *ClientInfo) uint64 { return uint64(i.WaitingBytes) })
-	return byLoss, byWaiting, err
+	var lossErr, waitingErr error
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		byLoss, lossErr = s.top(ctx, n, (*loop).losing, func(c *conn) uint64 { return c.losses.Total() },
+			func(i *ClientInfo) uint64 { return i.Dropped.Total() })
+	})
+	wait.Go(func() {
+		byWaiting, waitingErr = s.top(ctx, n, (*loop).waitedFor, func(c *conn) uint64 { return uint64(c.bytesWaiting()) },
+			func(i *ClientInfo) uint64 { return uint64(i.WaitingBytes) })
+	})
+	wait.Wait()
+	return byLoss, byWaiting, cmp.Or(lossErr, waitingErr)
 }
 
-// top returns the n clients of a list of each loop that rank highest. The list is asked for in windows; who
-// changes place in it meanwhile may be missed.
-func (s *Server) top(ctx context.Context, n int, list func(*loop) []*conn, rank func(*conn) uint64,
+// top returns the n clients of some lists of each loop that rank highest. The lists are asked for in windows;
+// who changes place in them meanwhile may be missed.
+func (s *Server) top(ctx context.Context, n int, lists func(*loop) [][]*conn, rank func(*conn) uint64,
 	rankOf func(*ClientInfo) uint64) ([]ClientInfo, error) {
 	type answer struct {
 		infos []ClientInfo
 		more  bool
 	}
 	var best []ClientInfo
-	descending := func(a, b ClientInfo) int {
-		return cmp.Or(cmp.Compare(rankOf(&b), rankOf(&a)), cmp.Compare(a.Slot, b.Slot))
-	}
-	loops := s.loops
-	for from := 0; len(loops) > 0; from += windowMax {
-		answers, err := query(ctx, s, loops, func(l *loop) answer {
-			part, more := window(list(l), from)
-			return answer{l.topOf(part, n, rank), more}
+	choose := func() {
+		slices.SortFunc(best, func(a, b ClientInfo) int {
+			return cmp.Or(cmp.Compare(rankOf(&b), rankOf(&a)), cmp.Compare(a.Slot, b.Slot))
 		})
-		for _, a := range answers {
-			best = append(best, a.infos...)
-		}
-		slices.SortFunc(best, descending)
 		seen := make(map[uint32]bool, len(best))
 		best = slices.DeleteFunc(best, func(i ClientInfo) bool {
 			again := seen[i.Slot]
@@ -167,8 +183,22 @@ func (s *Server) top(ctx context.Context, n int, list func(*loop) []*conn, rank 
 			return again
 		})
 		best = best[:min(n, len(best))]
+	}
+	loops := s.loops
+	for from := 0; len(loops) > 0; from += windowMax {
+		answers, err := query(ctx, s, loops, func(l *loop) answer {
+			part, more := window(from, lists(l)...)
+			return answer{l.topOf(part, n, rank), more}
+		})
+		for _, a := range answers {
+			best = append(best, a.infos...)
+		}
 		if err != nil {
+			choose()
 			return best, err
+		}
+		if len(best) > 2*n {
+			choose()
 		}
 		var longer []*loop
 		for i, a := range answers {
@@ -178,6 +208,7 @@ func (s *Server) top(ctx context.Context, n int, list func(*loop) []*conn, rank 
 		}
 		loops = longer
 	}
+	choose()
 	return best, nil
 }
 
@@ -259,19 +290,23 @@ func (l *loop) topOf(list []*conn, n int, rank func(*conn) uint64) []ClientInfo 
 		conn *conn
 		rank uint64
 	}
+	n = min(n, len(list))
 	best := make([]ranked, 0, n) // largest first
 	for _, c := range list {
-		if !c.live() || c.state != session.Connected {
+		entry := ranked{c, rank(c)}
+		if entry.rank == 0 || !c.live() || c.state != session.Connected ||
+			len(best) == n && (n == 0 || entry.rank <= best[n-1].rank) {
 			continue
 		}
-		entry := ranked{c, rank(c)}
-		if entry.rank == 0 || len(best) == n && (n == 0 || entry.rank <= best[n-1].rank) {
+		at, _ := slices.BinarySearchFunc(best, entry, func(a, b ranked) int {
+			return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.conn.handle, b.conn.handle))
+		})
+		if at < len(best) && best[at] == entry { // it stands in two lists
 			continue
 		}
 		if len(best) == n {
 			best = best[:n-1]
 		}
-		at, _ := slices.BinarySearchFunc(best, entry, func(a, b ranked) int { return cmp.Compare(b.rank, a.rank) })
 		best = slices.Insert(best, at, entry)
 	}
 	infos := make([]ClientInfo, len(best))
@@ -281,8 +316,9 @@ func (l *loop) topOf(list []*conn, n int, rank func(*conn) uint64) []ClientInfo 
 	return infos
 }
 
-// losersList returns the connections with losses.
-func (l *loop) losersList() []*conn { return l.losers }
+// losing returns lists of the connections with losses.
+func (l *loop) losing() [][]*conn { return [][]*conn{l.losers} }
 
-// congestedList returns the connections for which something waits, but for those whose turn is next.
-func (l *loop) congestedList() []*conn { return l.congested }
+// waitedFor returns lists of the connections for which something may wait: because their sockets take no more,
+// until their turn comes, or behind retained messages. Some stand in two of them.
+func (l *loop) waitedFor() [][]*conn { return [][]*conn{l.congested, l.postponed, l.replaying} }

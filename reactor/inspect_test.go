@@ -112,7 +112,6 @@ func TestClientInfo(t *testing.T) {
 	assert.Equal(t, 30*time.Second, info.KeepAlive)
 	assert.Equal(t, codec.Version311.String(), info.Version)
 	assert.Equal(t, 3, info.Filters)
-	assert.EqualValues(t, 3, info.Matched)
 	assert.EqualValues(t, 3, info.Delivered)
 	assert.Zero(t, info.Dropped)
 	assert.False(t, info.Congested)
@@ -163,7 +162,6 @@ func TestTopNamesWhoLostTheMost(t *testing.T) {
 	assert.Equal(t, []string{"client-1199", "client-1198", "client-1197"}, names(byLoss))
 	assert.Equal(t, []string{"client-699", "client-698", "client-697"}, names(byWaiting))
 	assert.Equal(t, Losses{ReasonSlow: 1199, ReasonMemory: 1199}, byLoss[0].Dropped)
-	assert.EqualValues(t, 2*1199, byLoss[0].Matched)
 	assert.True(t, byWaiting[0].Congested)
 
 	all, _, err := s.Top(within(t, patience), 5000)
@@ -172,6 +170,51 @@ func TestTopNamesWhoLostTheMost(t *testing.T) {
 	none, _, err := s.Top(within(t, patience), 0)
 	require.NoError(t, err)
 	assert.Empty(t, none)
+}
+
+// A client is found wherever it stands, once, with what waits behind retained messages too.
+func TestTopFindsAllForWhomSomethingWaits(t *testing.T) {
+	s := stillServer(t, 1)
+	l := s.loops[0]
+	var stands []*conn
+	for n := range 4 {
+		c, _ := join(t, l, fmt.Sprint("client-", n))
+		stands = append(stands, c)
+	}
+	stands[0].pace, stands[0].backlog.messages, stands[0].backlog.bytes = postponed, 1, 100
+	stands[1].pace, stands[1].replay = held, &replay{live: backlog{messages: 2, bytes: 200}}
+	stands[2].pace, stands[2].backlog.messages, stands[2].backlog.bytes = blocked, 1, 100
+	stands[2].replay = &replay{live: backlog{messages: 2, bytes: 200}}
+	stands[3].pace, stands[3].backlog.messages, stands[3].backlog.bytes = blocked, 1, 50
+	l.postponed = stands[0:1]
+	l.replaying = stands[1:3]
+	l.congested = stands[2:4]
+	part, more := window(0, l.waitedFor()...)
+	assert.False(t, more)
+	var found []string
+	for _, info := range l.topOf(part, 3, func(c *conn) uint64 { return uint64(c.bytesWaiting()) }) {
+		found = append(found, fmt.Sprintf("%s %d %d", info.ClientID, info.WaitingMessages, info.WaitingBytes))
+	}
+	assert.Equal(t, []string{"client-2 3 300", "client-1 2 200", "client-0 1 100"}, found)
+}
+
+func TestWindow(t *testing.T) {
+	var all []int
+	for n := range 3*windowMax + 10 {
+		all = append(all, n)
+	}
+	lists := [][]int{all[:100], nil, all[100:700], all[700:]}
+	var seen []int
+	for from, more := 0, true; more; from += windowMax {
+		var part []int
+		part, more = window(from, lists...)
+		assert.LessOrEqual(t, len(part), windowMax)
+		seen = append(seen, part...)
+	}
+	assert.Equal(t, all, seen)
+	part, more := window(10_000, lists...)
+	assert.Empty(t, part)
+	assert.False(t, more)
 }
 
 func TestTopWithoutLosses(t *testing.T) {
@@ -190,10 +233,12 @@ func TestStuckLoopIsNamed(t *testing.T) {
 	require.NoError(t, s.Responsive(within(t, patience)))
 	stuck := s.loops[1]
 	release := hold(t, stuck)
-	err := s.Responsive(within(t, 2*time.Second))
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.ErrorContains(t, err, "loop 1 ")
-	assert.NotContains(t, err.Error(), "loop 0 ")
+	eventually(t, "only the other loop answers", func() bool {
+		err := s.Responsive(within(t, time.Second))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "loop 1 ")
+		return !strings.Contains(err.Error(), "loop 0 ")
+	})
 	for range 3 * questionsMax {
 		assert.ErrorContains(t, s.Responsive(within(t, 5*time.Millisecond)), "loop 1 ")
 	}
@@ -236,7 +281,7 @@ func TestVerdictOfAReaderThatDoesNotRead(t *testing.T) {
 	publisher := connect(t, s, "publisher")
 	payload := strings.Repeat("x", 60_000)
 	var info ClientInfo
-	eventually(t, "the kernel takes no more", func() bool {
+	eventually(t, "the window is closed", func() bool { // while it closes it may look like the network
 		publisher.publish("data", payload)
 		publisher.ping()
 		var ok bool
@@ -244,9 +289,8 @@ func TestVerdictOfAReaderThatDoesNotRead(t *testing.T) {
 		info, ok, err = s.Client(within(t, patience), "stalled")
 		require.NoError(t, err)
 		require.True(t, ok)
-		return info.Verdict != VerdictHealthy
+		return info.Verdict == VerdictReader
 	})
-	assert.Equal(t, VerdictReader, info.Verdict, info.VerdictWhy)
 	assert.Contains(t, info.VerdictWhy, "receive window")
 	assert.Positive(t, info.WaitingBytes)
 	assert.Positive(t, info.Kernel.SendQueueBytes)
@@ -286,7 +330,7 @@ func BenchmarkTopQuestion(b *testing.B) {
 	from := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		part, _ := window(l.losers, from)
+		part, _ := window(from, l.losers)
 		l.topOf(part, 10, func(c *conn) uint64 { return c.losses.Total() })
 		from = (from + windowMax) % 7680
 	}

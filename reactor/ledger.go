@@ -1,5 +1,7 @@
 package reactor
 
+import "encoding/json"
+
 // The loss ledger: for every reader, and for all together, to the message,
 //
 //	matched = delivered + dropped, by reason + waiting
@@ -44,6 +46,17 @@ func (l Losses) Total() (n uint64) {
 		n += count
 	}
 	return n
+}
+
+// MarshalJSON writes an object with the reasons that are not zero.
+func (l Losses) MarshalJSON() ([]byte, error) {
+	byReason := make(map[string]uint64)
+	for reason, n := range l {
+		if n > 0 {
+			byReason[Reason(reason).String()] = n
+		}
+	}
+	return json.Marshal(byReason)
 }
 
 // lose counts messages that c does not get.

@@ -66,9 +66,15 @@ func queryOne[T any](ctx context.Context, s *Server, l *loop, question func(*loo
 	}
 }
 
-// window returns the part of a list that one question is about, and whether there is more behind it.
-func window[T any](list []T, from int) (part []T, more bool) {
-	from = min(from, len(list))
-	to := min(from+windowMax, len(list))
-	return list[from:to], to < len(list)
+// window returns the part of some lists, taken for one, that one question is about, and whether there is more
+// behind it.
+func window[T any](from int, lists ...[]T) (part []T, more bool) {
+	for _, list := range lists {
+		skipped := min(from, len(list))
+		from -= skipped
+		taken := min(windowMax-len(part), len(list)-skipped)
+		part = append(part, list[skipped:skipped+taken]...)
+		more = more || skipped+taken < len(list)
+	}
+	return part, more
 }

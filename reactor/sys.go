@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,8 @@ import (
 // Config.SysInterval, when the clock shows a multiple of it, a round publishes the values that have changed.
 //
 // Rounds run on a goroutine of their own. It sums counters, which anyone may load, asks the loops by letter
-// about their clients, and has the first loop publish what is new.
+// about their clients, and has the first loop publish what is new. Topics that are longer or deeper than
+// Config.Topics allows are retained, but their changes are not sent to those who are subscribed already.
 
 // sysTree holds the $SYS messages and knows what was published last. What is not said to be something
 // else is confined to the goroutine of rounds.
@@ -27,6 +29,8 @@ type sysTree struct {
 	loads      loads
 	heap       heapGauge
 	clientsMax int // connected at the time of a round
+
+	unrouted bool // a topic was too long or deep for the router; confined to the first loop
 }
 
 // sysValue is a message on a $SYS topic; an empty payload removes what is retained there.
@@ -35,7 +39,8 @@ type sysValue struct{ topic, payload string }
 const (
 	sysRoot = "$SYS"
 
-	// Limits of the store of $SYS messages: twice what lossTopicsMax clients and all else take. (chosen)
+	// Limits of the store of $SYS messages: twice what lossTopicsMax clients and all else take, unless Client
+	// Identifiers are far longer than by default. What does not fit is left out. (chosen)
 	sysMessagesMax = 4 << 10
 	sysBytesMax    = 8 << 20
 
@@ -79,19 +84,19 @@ func (t *sysTree) round(now time.Time) {
 	stats := t.server.Stats()
 	values := t.brokerValues(&stats, now)
 	values = append(values, lossValues(&stats)...)
-	clients := t.survey(&stats)
-	values = append(values, clients.values()...)
-	t.publish(t.changes(values, clients.complete))
+	ctx, cancel := context.WithTimeout(context.Background(), surveyWait)
+	defer cancel()
+	clients, complete := t.clientValues(ctx)
+	t.publish(t.changes(append(values, clients...), complete))
 }
 
-// changes returns the values that differ from what was published last, and removals of the topics that are not
-// among the values any more. Without complete nothing is removed.
+// changes returns the values that differ from what is published, and removals of the topics that are not among
+// the values any more. Without complete nothing is removed.
 func (t *sysTree) changes(values []sysValue, complete bool) (changed []sysValue) {
 	current := make(map[string]bool, len(values))
 	for _, v := range values {
 		current[v.topic] = true
 		if t.published[v.topic] != v.payload {
-			t.published[v.topic] = v.payload
 			changed = append(changed, v)
 		}
 	}
@@ -100,22 +105,22 @@ func (t *sysTree) changes(values []sysValue, complete bool) (changed []sysValue)
 	}
 	for topic := range t.published {
 		if !current[topic] {
-			delete(t.published, topic)
 			changed = append(changed, sysValue{topic: topic})
 		}
 	}
 	return changed
 }
 
-// publish has the first loop publish the values, and returns when it has.
+// publish has the first loop publish the values, and returns when it has. What was not published is tried again
+// in the next round.
 func (t *sysTree) publish(values []sysValue) {
 	first := t.server.loops[0]
 	for batch := range slices.Chunk(values, sysBatch) {
-		done := make(chan struct{})
+		done, published := make(chan struct{}), make([]bool, len(batch))
 		first.post(letter{kind: letterCall, call: func() {
 			defer close(done)
-			for _, v := range batch {
-				first.publishSys(v)
+			for i, v := range batch {
+				first.protect(func() { published[i] = first.publishSys(v) })
 			}
 		}})
 		select {
@@ -123,21 +128,38 @@ func (t *sysTree) publish(values []sysValue) {
 		case <-t.server.stopped:
 			return
 		}
+		for i, v := range batch {
+			if published[i] && v.payload != "" {
+				t.published[v.topic] = v.payload
+			} else {
+				delete(t.published, v.topic)
+			}
+		}
 	}
 }
 
-// publishSys retains a $SYS message and sends it to the subscribers.
-func (l *loop) publishSys(v sysValue) {
+// publishSys retains a $SYS message and sends it to the subscribers. It returns false when it does neither: the
+// loop has stopped, or the store is full.
+func (l *loop) publishSys(v sysValue) bool {
 	if l.quiesced {
-		return
+		return false
 	}
-	topic, payload := []byte(v.topic), []byte(v.payload)
+	t, topic, payload := l.server.sys, []byte(v.topic), []byte(v.payload)
 	if len(payload) == 0 {
-		l.server.sys.retained.Clear(topic)
-	} else {
-		l.server.sys.retained.Store(topic, retainedPacket(topic, payload)) // the store is large enough
+		t.retained.Clear(topic)
+	} else if !t.retained.Store(topic, retainedPacket(topic, payload)) {
+		return false
 	}
-	l.spread(topic, payload)
+	route, err := l.routes.Route(topic)
+	switch {
+	case err != nil && !t.unrouted:
+		t.unrouted = true
+		l.server.log.Warn().Err(err).Str("topic", v.topic).
+			Msg("a $SYS topic beyond -max-topic-length or -max-topic-levels is retained, but its changes are not sent")
+	case err == nil && route.Len() > 0:
+		l.encode(topic, payload, route)
+	}
+	return true
 }
 
 // underSys reports whether a topic's, or a filter's, first level is $SYS.

@@ -1,17 +1,20 @@
 package reactor
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"mqttd/codec"
+	"mqttd/router"
 )
 
 // What a reader has lost is told on a topic of its own, to those who subscribe late too, until the reader is gone.
@@ -39,7 +42,7 @@ func TestSysTellsOfALosingClient(t *testing.T) {
 	lost := s.Stats().Dropped
 	s.sys.round(time.Now())
 	got := monitor.awaitSys(s)
-	var told clientLoss
+	var told toldLoss
 	require.NoError(t, json.Unmarshal([]byte(got[topic]), &told), "%v", got)
 	assert.Equal(t, clientID, told.ClientID)
 	assert.Equal(t, lost.Total(), told.Lost)
@@ -56,37 +59,68 @@ func TestSysTellsOfALosingClient(t *testing.T) {
 	assert.Empty(t, connect(t, s, "later").watch("$SYS/mqttd/clients/#"))
 }
 
+// toldLoss is a ClientLoss as others read it.
+type toldLoss struct {
+	ClientID string            `json:"client_id"`
+	Dropped  map[string]uint64 `json:"dropped"`
+	Lost     uint64            `json:"lost"`
+}
+
 // Clients of every loop are told of, those with most first, and no more than fit.
-func TestSurvey(t *testing.T) {
-	s := startQuiet(t, func(c *Config) { c.Loops = 3 })
-	for i := range 30 {
-		connect(t, s, fmt.Sprintf("client-%02d", i))
+func TestSysClientValues(t *testing.T) {
+	s := stillServer(t, 3)
+	for n := range 30 {
+		c, _ := join(t, s.loops[n%3], fmt.Sprintf("client-%02d", n))
+		c.loop.lose(c, ReasonSlow, uint64(n))
+		c.backlog.messages, c.backlog.bytes, c.pace = uint64(n), 100*(30-n), blocked
+		c.loop.congested = append(c.loop.congested, c)
 	}
-	onEachClient(t, s, func(l *loop, c *conn) {
-		n, err := strconv.ParseUint(strings.TrimPrefix(c.clientID(), "client-"), 10, 64)
-		assert.NoError(t, err)
-		l.lose(c, ReasonSlow, n)
-		c.backlog.messages, c.backlog.bytes = n, int(100*(30-n))
-	})
-	stats := s.Stats()
-	found := s.sys.survey(&stats)
-	assert.True(t, found.complete)
-	assert.Len(t, found.losing.best(lossTopicsMax), 29, "one has lost nothing")
+	answering(t, s)
+	list, complete := s.sys.clientValues(within(t, patience))
+	assert.True(t, complete)
 	values := map[string]string{}
-	for _, v := range found.values() {
+	for _, v := range list {
 		values[v.topic] = v.payload
 	}
-	assert.Len(t, values, 2+29)
+	assert.Len(t, values, 2+29, "one has lost nothing")
 	assert.Equal(t, `{"client_id":"client-07","dropped":{"slow":7},"lost":7}`, values["$SYS/mqttd/clients/client-07/loss"])
-	var top []clientLoss
+	var top []toldLoss
 	require.NoError(t, json.Unmarshal([]byte(values["$SYS/mqttd/top/loss"]), &top))
 	require.Len(t, top, sysTop)
 	assert.Equal(t, "client-29", top[0].ClientID)
 	assert.Equal(t, "client-20", top[9].ClientID)
 	waiting := values["$SYS/mqttd/top/waiting"]
-	const first = `[{"client_id":"client-01","waiting":{"messages":1,"bytes":2900}},{"client_id":"client-02",`
+	const first = `[{"client_id":"client-00","waiting":{"messages":0,"bytes":3000}},{"client_id":"client-01",`
 	assert.Equal(t, first, waiting[:min(len(first), len(waiting))])
-	onEachClient(t, s, func(_ *loop, c *conn) { c.backlog.messages, c.backlog.bytes = 0, 0 })
+	assert.Equal(t, sysTop, strings.Count(waiting, "client_id"))
+}
+
+// Identifiers of any length and content have topics of their own, and cost the other values nothing.
+func TestSysTellsOfLongClientIDs(t *testing.T) {
+	s := startQuiet(t, func(c *Config) { c.ClientIDBytesMax, c.Loops = 65_535, 1 })
+	slashes := strings.Repeat("/", 22_000)
+	for _, id := range []string{"short", slashes + "1", slashes + "2"} {
+		connect(t, s, id)
+	}
+	monitor := connect(t, s, "monitor")
+	monitor.subscribe("$SYS/mqttd/clients/#", sysEnd)
+	onEachClient(t, s, func(l *loop, c *conn) {
+		if c.clientID() != "monitor" {
+			l.lose(c, ReasonSlow, 1)
+		}
+	})
+	s.sys.round(time.Now())
+	told := map[string]string{}
+	for topic, payload := range monitor.awaitSys(s) {
+		var loss toldLoss
+		require.NoError(t, json.Unmarshal([]byte(payload), &loss))
+		told[loss.ClientID] = topic
+		assert.Less(t, len(topic), 300)
+	}
+	assert.Len(t, told, 3)
+	assert.Contains(t, told, slashes+"2")
+	assert.Equal(t, "$SYS/mqttd/clients/short/loss", told["short"])
+	assert.Zero(t, s.Stats().Panics)
 }
 
 // onEachClient calls f for each client, on its loop.
@@ -96,8 +130,8 @@ func onEachClient(t testing.TB, s *Server, f func(l *loop, c *conn)) {
 		done := make(chan struct{})
 		l.post(letter{kind: letterCall, call: func() {
 			defer close(done)
-			for c := range s.table.All() {
-				if c.loop == l {
+			for slot := range s.table.Slots() {
+				if _, c := s.table.At(slot); c != nil && c.loop == l {
 					f(l, c)
 				}
 			}
@@ -110,20 +144,60 @@ func onEachClient(t testing.TB, s *Server, f func(l *loop, c *conn)) {
 	}
 }
 
-// A loop that does not answer holds nobody up for long, and its clients' topics stay.
-func TestSurveyOfASilentLoop(t *testing.T) {
+// While a loop does not answer, the topics of its clients stay.
+func TestSysOfASilentLoop(t *testing.T) {
 	s := stillServer(t, 1)
 	c, _ := join(t, s.loops[0], "client")
 	s.loops[0].lose(c, ReasonSlow, 1)
-	stats := s.Stats()
-	found := s.sys.survey(&stats)
-	assert.False(t, found.complete)
-	assert.Empty(t, found.losing.list)
+	values, complete := s.sys.clientValues(within(t, 10*time.Millisecond))
+	assert.False(t, complete)
+	assert.Equal(t, []sysValue{{"$SYS/mqttd/top/loss", "[]"}, {"$SYS/mqttd/top/waiting", "[]"}}, values)
 
 	s.sys.published["$SYS/mqttd/clients/client/loss"] = "x"
-	assert.Empty(t, s.sys.changes(nil, found.complete))
+	assert.Empty(t, s.sys.changes(nil, complete))
 	assert.Equal(t, []sysValue{{topic: "$SYS/mqttd/clients/client/loss"}}, s.sys.changes(nil, true))
-	assert.Empty(t, s.sys.changes(nil, true))
+}
+
+// What does not fit into the store is left out, told to nobody, and tried again.
+func TestSysLeavesOutWhatDoesNotFit(t *testing.T) {
+	s := startQuiet(t, nil, func(s *Server) { s.sys.retained = router.NewRetained(10, 4<<10) })
+	monitor := connect(t, s, "monitor")
+	monitor.subscribe("$SYS/#")
+	large, small := sysValue{"$SYS/large", strings.Repeat("x", 5<<10)}, sysValue{"$SYS/small", "x"}
+	s.sys.publish([]sysValue{large, small})
+	assert.Equal(t, map[string]string{small.topic: small.payload}, monitor.awaitSys(s))
+	assert.Equal(t, []sysValue{large}, s.sys.changes([]sysValue{large, small}, true))
+}
+
+// text is a bytes.Buffer for several goroutines.
+type text struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (t *text) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.buffer.Write(p)
+}
+
+func (t *text) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.buffer.String()
+}
+
+// The users' limits of topics are not those of $SYS: late subscribers find what is beyond them.
+func TestSysTopicsBeyondTheLimits(t *testing.T) {
+	var log text
+	s := startQuiet(t, func(c *Config) {
+		c.Topics.Bytes, c.Loops = len("$SYS/mqttd/#"), 1
+		c.Log = zerolog.New(&log)
+	})
+	s.sys.round(time.Now())
+	s.sys.round(time.Now().Add(time.Second))
+	assert.Equal(t, 1, strings.Count(log.String(), "-max-topic-length"), "it is said once: %s", &log)
+	assert.Equal(t, "0", connect(t, s, "late").watch("$SYS/mqttd/#")["$SYS/mqttd/waiting/messages"])
 }
 
 // Far more values than one turn takes arrive complete.
@@ -140,20 +214,6 @@ func TestSysInManyTurns(t *testing.T) {
 	assert.Len(t, connect(t, s, "late").watch("$SYS/#"), len(values))
 }
 
-func TestRanking(t *testing.T) {
-	r := ranking{max: 100, weight: func(r *clientReport) uint64 { return r.waitingMessages }}
-	for i := range uint64(10_000) {
-		r.add(clientReport{clientID: fmt.Sprint(i), waitingMessages: i * 7919 % 10_000})
-		require.LessOrEqual(t, len(r.list), 200)
-	}
-	best := r.best(100)
-	require.Len(t, best, 100)
-	for i, report := range best {
-		assert.EqualValues(t, 9999-i, report.waitingMessages)
-	}
-	assert.Len(t, r.best(3), 3)
-}
-
 func TestLevelOf(t *testing.T) {
 	for clientID, want := range map[string]string{
 		"sensor-1":      "sensor-1",
@@ -163,9 +223,26 @@ func TestLevelOf(t *testing.T) {
 		"\u0085":        "%C2%85",
 		"küche №1 / 日本": "küche №1 %2F 日本",
 	} {
-		level := levelOf(clientID)
+		level := levelOf(clientID, 7)
 		assert.Equal(t, want, level)
 		assert.NoError(t, codec.CheckTopicName([]byte(level)))
+	}
+}
+
+// A long level is cut between two characters, and never equal to that of another client.
+func TestLevelOfALongClientID(t *testing.T) {
+	xs := strings.Repeat("x", levelBytesMax)
+	for clientID, want := range map[string]string{
+		xs:                       xs,
+		xs + "y":                 xs + "%_7",
+		xs[1:] + "/":             xs[1:] + "%_7",
+		xs[3:] + "/":             xs[3:] + "%2F",
+		xs[5:] + "\u0085":        xs[5:] + "%_7",
+		xs[1:] + "ü":             xs[1:] + "%_7",
+		xs[3:] + "%_7":           xs[3:] + "%25%_7",
+		strings.Repeat("/", 100): strings.Repeat("%2F", 85) + "%_7",
+	} {
+		assert.Equal(t, want, levelOf(clientID, 7))
 	}
 }
 

@@ -47,7 +47,7 @@ func (l *loads) advance(st *Stats, at time.Duration) {
 	l.at = at
 	for i := range l.averages {
 		a, total := &l.averages[i], loadSources[i].total(st)
-		rate := float64(total-a.total) / minutes
+		rate := float64(total-min(a.total, total)) / minutes // never backwards
 		a.total = total
 		for w, window := range loadWindows {
 			a.perMinute[w] = rate + math.Exp(-minutes/window.minutes)*(a.perMinute[w]-rate)

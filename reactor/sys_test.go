@@ -368,6 +368,9 @@ func TestLoads(t *testing.T) {
 	assert.Equal(t, []string{"1.98", "0.40", "0.13"}, show(), "no time has passed")
 	l.advance(&st, 2*time.Second)
 	assert.Equal(t, []string{"1.95", "0.40", "0.13"}, show())
+	l.advance(&Stats{}, 3*time.Second) // counters of several loops, read one by one, may seem to go back
+	assert.Equal(t, []string{"1.92", "0.40", "0.13"}, show())
+	l.averages = [len(loadSources)]loadAverage{}
 	for minute := range 60 { // a steady rate
 		st.PacketsReceived += 600
 		l.advance(&st, time.Duration(minute+1)*time.Minute)

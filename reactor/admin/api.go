@@ -35,27 +35,22 @@ func (a *Admin) readyz(w http.ResponseWriter, _ *http.Request) {
 
 // clientJSON is a client as the API shows it.
 type clientJSON struct {
-	ClientID    string            `json:"client_id"`
-	Slot        uint32            `json:"slot"`
-	Remote      string            `json:"remote"`
-	Loop        int               `json:"loop"`
-	Proto       string            `json:"proto"`
-	KeepAlive   int               `json:"keepalive"` // seconds
-	ConnectedAt time.Time         `json:"connected_at"`
-	Filters     int               `json:"filters"`
-	Matched     uint64            `json:"matched"`
-	Delivered   uint64            `json:"delivered"`
-	Dropped     map[string]uint64 `json:"dropped"`
-	Waiting     waitingJSON       `json:"waiting"`
-	Congested   bool              `json:"congested"`
-	Kernel      *kernelJSON       `json:"kernel,omitempty"`
-	Verdict     reactor.Verdict   `json:"verdict,omitempty"`
-	VerdictWhy  string            `json:"verdict_why,omitempty"`
-}
-
-type waitingJSON struct {
-	Messages uint64 `json:"messages"`
-	Bytes    int    `json:"bytes"`
+	ClientID    string          `json:"client_id"`
+	Slot        uint32          `json:"slot"`
+	Remote      string          `json:"remote"`
+	Loop        int             `json:"loop"`
+	Proto       string          `json:"proto"`
+	KeepAlive   int             `json:"keepalive"` // seconds
+	ConnectedAt time.Time       `json:"connected_at"`
+	Filters     int             `json:"filters"`
+	Matched     uint64          `json:"matched"`
+	Delivered   uint64          `json:"delivered"`
+	Dropped     reactor.Losses  `json:"dropped"`
+	Waiting     reactor.Waiting `json:"waiting"`
+	Congested   bool            `json:"congested"`
+	Kernel      *kernelJSON     `json:"kernel,omitempty"`
+	Verdict     reactor.Verdict `json:"verdict,omitempty"`
+	VerdictWhy  string          `json:"verdict_why,omitempty"`
 }
 
 type kernelJSON struct {
@@ -75,8 +70,8 @@ func toJSON(i *reactor.ClientInfo) clientJSON {
 	c := clientJSON{
 		ClientID: i.ClientID, Slot: i.Slot, Remote: i.Remote.String(), Loop: i.Loop, Proto: i.Version,
 		KeepAlive: int(i.KeepAlive / time.Second), ConnectedAt: i.ConnectedAt.UTC(), Filters: i.Filters,
-		Matched: i.Matched, Delivered: i.Delivered, Dropped: byReason(&i.Dropped),
-		Waiting: waitingJSON{i.WaitingMessages, i.WaitingBytes}, Congested: i.Congested,
+		Matched: i.Matched, Delivered: i.Delivered, Dropped: i.Dropped,
+		Waiting: i.Waiting(), Congested: i.Congested,
 		Verdict: i.Verdict, VerdictWhy: i.VerdictWhy,
 	}
 	if k := i.Kernel; k != nil {
@@ -88,17 +83,6 @@ func toJSON(i *reactor.ClientInfo) clientJSON {
 		}
 	}
 	return c
-}
-
-// byReason names the losses that there are.
-func byReason(l *reactor.Losses) map[string]uint64 {
-	m := map[string]uint64{}
-	for reason, n := range l {
-		if n > 0 {
-			m[reactor.Reason(reason).String()] = n
-		}
-	}
-	return m
 }
 
 const (
@@ -170,20 +154,16 @@ func (a *Admin) losses(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	st := a.source.Stats()
-	type loser struct {
-		ClientID string            `json:"client_id"`
-		Dropped  map[string]uint64 `json:"dropped"`
-		Lost     uint64            `json:"lost"`
-	}
 	ledger := struct {
-		Matched   uint64            `json:"matched"`
-		Delivered uint64            `json:"delivered"`
-		Dropped   map[string]uint64 `json:"dropped"`
-		Waiting   waitingJSON       `json:"waiting"`
-		Top       []loser           `json:"top"`
-	}{st.Matched, st.Delivered, byReason(&st.Dropped), waitingJSON{uint64(st.WaitingMessages), st.WaitingBytes}, []loser{}}
+		Matched   uint64               `json:"matched"`
+		Delivered uint64               `json:"delivered"`
+		Dropped   reactor.Losses       `json:"dropped"`
+		Waiting   reactor.Waiting      `json:"waiting"`
+		Top       []reactor.ClientLoss `json:"top"`
+	}{st.Matched, st.Delivered, st.Dropped, reactor.Waiting{Messages: uint64(st.WaitingMessages), Bytes: st.WaitingBytes},
+		make([]reactor.ClientLoss, len(top))}
 	for i := range top {
-		ledger.Top = append(ledger.Top, loser{top[i].ClientID, byReason(&top[i].Dropped), top[i].Dropped.Total()})
+		ledger.Top[i] = top[i].Loss()
 	}
 	writeJSON(w, http.StatusOK, ledger)
 }
