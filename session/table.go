@@ -1,7 +1,6 @@
 package session
 
 import (
-	"iter"
 	"sync"
 	"sync/atomic"
 )
@@ -92,18 +91,6 @@ func (t *Table[C]) Resolve(h Handle) *C {
 		return o.conn
 	}
 	return nil
-}
-
-// All visits the connections in the table, in the order of their slots: surely those that are in it all the time,
-// and perhaps those that come or go meanwhile. Any goroutine may call it.
-func (t *Table[C]) All() iter.Seq[*C] {
-	return func(yield func(*C) bool) {
-		for i := range t.slots {
-			if o := t.slots[i].Load(); o != nil && !yield(o.conn) {
-				return
-			}
-		}
-	}
 }
 
 // At returns the occupant of a slot, 0 <= slot < Slots, or NoHandle and nil when the slot is free. Any
