@@ -50,7 +50,8 @@ type Stats struct {
 	Dropped            Losses
 	WaitingMessages    int
 	WaitingBytes       int // of them, of replies, and of what keeps the books
-	Congested          int // connections for which something waits
+	BufferedBytes      int // memory that all this takes: what readers share counts once
+	Congested          int // connections whose socket takes no more
 
 	SlowCuts   uint64 // connections closed by -slow-policy disconnect
 	StallCuts  uint64 // connections closed: they took nothing for the stall timeout
@@ -86,6 +87,7 @@ func (s *Server) Stats() Stats {
 		Subscriptions: s.router.Len(),
 		Retained:      s.retained.Len(),
 		RetainedBytes: s.retained.Bytes(),
+		BufferedBytes: int(s.buffered.Load()),
 	}
 	for _, l := range s.loops {
 		st.Connections += int(l.sockets.Load())

@@ -63,7 +63,9 @@ var plain = []metric{
 	gauge("queue_messages", "Messages that wait for slow clients.",
 		func(st *reactor.Stats) int { return st.WaitingMessages }),
 	gauge("queue_bytes", "Bytes that wait for slow clients.", func(st *reactor.Stats) int { return st.WaitingBytes }),
-	gauge("congested_connections", "Connections for which something waits.",
+	gauge("queue_memory_bytes", "Memory that what waits takes: what clients share counts once.",
+		func(st *reactor.Stats) int { return st.BufferedBytes }),
+	gauge("congested_connections", "Connections whose socket takes no more.",
 		func(st *reactor.Stats) int { return st.Congested }),
 
 	total("sockets_accepted_total", "Client sockets accepted.", func(st *reactor.Stats) uint64 { return st.Accepted }),
