@@ -20,7 +20,7 @@ type busyMeter struct {
 }
 
 // strideMean is small, so that a measured round in which the loop lost the processor is not taken for many of
-// them. (chosen: a round pays 5 ns on an idle machine, see BenchmarkBusyMeter)
+// them. (chosen: a round pays 7 ns, see BenchmarkBusyMeter)
 const strideMean = 16
 
 // begin is called when the loop gets something to do. Only the first call of a round counts.
