@@ -70,7 +70,7 @@ func startBroker(t *testing.T) *broker {
 		require.NoError(t, err, brokerVariable)
 		return &broker{host: host, port: port}
 	}
-	return startBrokerAt(t, freePort(t))
+	return startBrokerWith(t, "0", brokerProgram)
 }
 
 // startBrokerAt starts our own broker, with further arguments.

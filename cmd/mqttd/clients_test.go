@@ -15,9 +15,13 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for anything that should happen at once (chosen: far above
-// what a loaded machine needs).
-const patience = 10 * time.Second
+const (
+	// patience is how long a test waits for anything that should happen at once (chosen: far above
+	// what a loaded machine needs).
+	patience = time.Minute
+	// attempts is how often a test may try what a machine that stands still for seconds spoils (chosen).
+	attempts = 3
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(runWithBroker(m))

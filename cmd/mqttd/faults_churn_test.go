@@ -15,34 +15,35 @@ import (
 // Clients connect, subscribe, publish and leave in every way there is, for long. Then memory, descriptors and
 // threads are back where they were.
 func TestFaultChurn(t *testing.T) {
-	f := beginFault(t, "churn")
-	churn(t, f, sized(time.Second, 5*time.Second)) // what the first ones cost is the process's own warming up
+	f := beginFault(t, "churn", "-connect-rate", "0")
+	churn(t, f, sized(time.Second, 5*time.Second), 100) // what the first ones cost is the process's own warming up
 	f.releases(0)
 	f.resetPeak(t)
 	f.before = f.footprint(t)
 
-	lives := churn(t, f, sized(3*time.Second, 60*time.Second))
+	lives := churn(t, f, sized(3*time.Second, 60*time.Second), sized(200, 10_000))
 	t.Logf("%s: %d lives", f.name, lives)
-	assert.Greater(t, lives, sized(200, 10_000))
 	f.releases(0)
 	f.growsAtMost(0)
-	require.Eventually(t, func() bool { return f.footprint(t).threads <= f.before.threads+4 },
+	require.Eventually(t, func() bool { return f.footprint(t).threads <= f.before.threads+sized(32, 4) },
 		faultPatience, 20*time.Millisecond, "threads: %d before", f.before.threads)
 	f.end()
 }
 
-func churn(t *testing.T, f *fault, howLong time.Duration) int {
+// churn lives so many lives, and for so long, and returns how many they were.
+func churn(t *testing.T, f *fault, howLong time.Duration, atLeast int) int {
 	t.Helper()
 	var lives atomic.Int64
 	var all sync.WaitGroup
-	until := time.Now().Add(howLong)
+	busy := busyFor(howLong, func() bool { return int(lives.Load()) >= atLeast })
 	for i := range 8 {
 		all.Go(func() {
-			for time.Now().Before(until) && assert.NoError(t, churnOnce(f.broker, int(lives.Add(1)), i)) {
+			for busy() && assert.NoError(t, churnOnce(f.broker, int(lives.Add(1)), i)) {
 			}
 		})
 	}
 	all.Wait()
+	require.GreaterOrEqual(t, int(lives.Load()), atLeast, "lives, or the test is about nothing")
 	return int(lives.Load())
 }
 

@@ -22,14 +22,16 @@ const (
 // Clients with a private topic die while messages are on their way to them, and others, who get their slots and
 // descriptors, connect at once. Nobody sees a byte that was meant for another.
 func TestFaultReusedSlots(t *testing.T) {
-	f := beginFault(t, "reused-slots", "-max-clients", "48")
+	f := beginFault(t, "reused-slots", "-max-clients", "48", "-connect-rate", "0")
 	var serials, messages, refusals atomic.Int64
 	lanes := make([]atomic.Int64, crosstalkLanes) // who is there now
 	var all sync.WaitGroup
-	until := time.Now().Add(sized(3*time.Second, 30*time.Second))
+	busy := busyFor(sized(3*time.Second, 30*time.Second), func() bool {
+		return serials.Load()-refusals.Load() > 100 && messages.Load() > 100
+	})
 	for i := range lanes {
 		all.Go(func() {
-			for time.Now().Before(until) {
+			for busy() {
 				serial := serials.Add(1)
 				read, err := livePrivately(f.broker, serial, func() { lanes[i].Store(serial) })
 				messages.Add(int64(read))

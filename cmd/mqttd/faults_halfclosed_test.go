@@ -10,7 +10,7 @@ import (
 // A subscriber that shuts down its sending side has ended its connection, whatever it would still read.
 func TestFaultHalfClosed(t *testing.T) {
 	f := beginFault(t, "half-closed")
-	flood := startFlood(t, f.broker, 200, 4096, to("half"))
+	flood := startFlood(t, f.broker, sized(50, 200), 4096, to("half"))
 	for range sized(2, 10) {
 		var peers []*peer
 		for range sized(50, 500) {

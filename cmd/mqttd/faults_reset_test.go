@@ -8,14 +8,14 @@ import (
 
 // Many subscribers vanish at once, with a RST, while messages are on their way to them.
 func TestFaultResets(t *testing.T) {
-	f := beginFault(t, "resets")
+	f := beginFault(t, "resets", "-connect-rate", "0")
 	crowd := sized(500, 5000)
 	for range 2 {
 		peers := make([]*peer, crowd)
 		for i := range peers {
 			peers[i] = newPeer(t, f.broker, 0, "crowd/#", "crowd/resets")
 		}
-		flood := startFlood(t, f.broker, 100, 1024, to("crowd/resets"))
+		flood := startFlood(t, f.broker, sized(20, 100), 1024, to("crowd/resets"))
 		for _, p := range peers {
 			_, _, err := p.nextNumbered(1024)
 			require.NoError(t, err)

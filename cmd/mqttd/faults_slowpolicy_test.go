@@ -34,7 +34,7 @@ func TestFaultStalledReaders(t *testing.T) {
 	} {
 		t.Run(policy.name, func(t *testing.T) {
 			f := beginFault(t, "stalled-readers-"+policy.name,
-				append([]string{"-client-buffer", strconv.Itoa(policyBuffer), "-stall-timeout", "1h"}, policy.flags...)...)
+				append([]string{"-client-buffer", strconv.Itoa(policyBuffer), "-stall-timeout", neverTimeout}, policy.flags...)...)
 			readers := stallReaders(t, f, sized(100, 1000))
 			flood, sent := readers.flood(t, f)
 			for _, p := range readers.resuming {

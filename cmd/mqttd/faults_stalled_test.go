@@ -19,7 +19,7 @@ const (
 // whole messages in order, and new ones.
 func TestFaultZeroWindow(t *testing.T) {
 	const buffer, payload = 128 << 10, 4096
-	f := beginFault(t, "zero-window", "-client-buffer", strconv.Itoa(buffer))
+	f := beginFault(t, "zero-window", "-client-buffer", strconv.Itoa(buffer), "-stall-timeout", neverTimeout)
 	stalled := sized(20, 200)
 	var peers []*peer
 	for range stalled {
@@ -49,7 +49,7 @@ func TestFaultStalledReader(t *testing.T) {
 	perSecond := sized(1024, 64)          // 16 MiB/s for a moment, or 1 MiB/s for long
 	messages := perSecond * sized(4, 60)  // 64 MiB, 60 MiB
 	const allowed = 2 * (1<<20 + 256<<10) // its buffer and a log, and what growing costs
-	f := beginFault(t, "stalled-reader")
+	f := beginFault(t, "stalled-reader", "-stall-timeout", neverTimeout)
 	stalled := newPeer(t, f.broker, 0, "deaf")
 	healthy := newPeer(t, f.broker, 0, "deaf")
 	flood := startFlood(t, f.broker, perSecond, payload, to("deaf"), healthy)

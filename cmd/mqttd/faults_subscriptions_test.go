@@ -123,7 +123,9 @@ func TestFaultDeepWildcards(t *testing.T) {
 		longest = max(longest, time.Since(begun))
 	}
 	t.Logf("%s: %d filters of %d levels, up to %v for a topic that is new", f.name, len(peers)*perClient, levels, longest)
-	assert.Less(t, longest, 2*time.Second)
+	if *faultSizes == "full" {
+		assert.Less(t, longest, 2*time.Second)
+	}
 	for _, p := range peers {
 		numbers, err := p.readNumbered(8, func(n int) bool { return n == topics-1 })
 		require.NoError(t, err)

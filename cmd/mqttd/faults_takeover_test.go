@@ -19,14 +19,14 @@ const (
 // The same Client Identifier connects from many sockets in a loop. When the last of them have connected at once,
 // one of them lives and is served, and the others are closed.
 func TestFaultSameClientID(t *testing.T) {
-	f := beginFault(t, "same-client-id")
+	f := beginFault(t, "same-client-id", "-connect-rate", "0")
 	flood := startFlood(t, f.broker, 500, 64, to("same"))
 	var lives atomic.Int64
 	var all sync.WaitGroup
-	until := time.Now().Add(sized(2*time.Second, 30*time.Second))
+	busy := busyFor(sized(2*time.Second, 30*time.Second), func() bool { return lives.Load() > 100 })
 	for range takeoverSockets {
 		all.Go(func() {
-			for time.Now().Before(until) && assert.NoError(t, liveOnce(f.broker, &lives)) {
+			for busy() && assert.NoError(t, liveOnce(f.broker, &lives)) {
 			}
 		})
 	}
