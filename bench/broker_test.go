@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"io"
 	"net"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // fakeBroker fans out QoS 0 publishes, plainly, and misbehaves as told.
@@ -97,6 +99,33 @@ func (b *fakeBroker) config() Config {
 	c.Warmup, c.Duration = 50*time.Millisecond, 200*time.Millisecond
 	return c
 }
+
+// runUntil runs a load, however slow the machine is, until some of it was measured and it is enough, which is called
+// with mu held. The Result is that of a run that was interrupted.
+func (b *fakeBroker) runUntil(t *testing.T, c Config, enough func(s Sample) bool) Result {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var measured uint64
+	c.Duration, c.SampleInterval = time.Hour, 20*time.Millisecond
+	c.OnSample = func(s Sample) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if s.Phase == PhaseMeasure {
+			measured += s.Deliveries
+		}
+		if measured > 0 && enough(s) {
+			cancel()
+		}
+	}
+	r, err := Run(ctx, c)
+	require.NoError(t, err)
+	require.True(t, r.Interrupted)
+	return r
+}
+
+// anything is enough.
+func anything(Sample) bool { return true }
 
 func (b *fakeBroker) serve(c net.Conn) {
 	defer func() { _ = c.Close() }()
@@ -237,11 +266,14 @@ func samePublisher(a, b []byte, payloadBytes int) bool {
 	return len(a) == len(b) && [4]byte(a[at:]) == [4]byte(b[at:])
 }
 
-// absentPort returns a port on which nothing listens.
+// absentPort returns a port on which nothing listens, nor comes to listen while the test runs.
 func absentPort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	require.NoError(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	address, err := unix.Getsockname(fd)
+	require.NoError(t, err)
+	return address.(*unix.SockaddrInet4).Port
 }

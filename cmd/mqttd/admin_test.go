@@ -48,7 +48,7 @@ func TestAdminFromStartToEnd(t *testing.T) {
 	require.True(t, once(func() bool { // it drains for seconds, of which the test has to see one moment
 		port := freePort(t)
 		b := startBrokerAt(t, freePort(t), "-admin", ":"+port)
-		await := func(path, what string, wanted ...int) (status int) {
+		awaitStatus := func(path, what string, wanted ...int) (status int) {
 			t.Helper()
 			require.Eventually(t, func() bool {
 				status = adminStatus(port, path)
@@ -56,14 +56,14 @@ func TestAdminFromStartToEnd(t *testing.T) {
 			}, patience, time.Millisecond, what)
 			return status
 		}
-		await("/readyz", "it listens", 200)
-		await("/healthz", "every loop answers", 200)
+		awaitStatus("/readyz", "it listens", 200)
+		awaitStatus("/healthz", "every loop answers", 200)
 		assert.Equal(t, 200, adminStatus(port, "/metrics"))
 		assert.Equal(t, 404, adminStatus(port, "/debug/pprof/"))
 		stall(t, b)
 		require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
-		seen := await("/readyz", "it drains", 503, 0)
-		await("/readyz", "it ends with the broker", 0)
+		seen := awaitStatus("/readyz", "it drains", 503, 0)
+		awaitStatus("/readyz", "it ends with the broker", 0)
 		b.stop(t)
 		assert.Contains(t, b.log.String(), `"address":"127.0.0.1:`+port+`"`)
 		assert.Contains(t, b.log.String(), "admin listens, on the loopback only")
