@@ -179,7 +179,7 @@ func pidExists(pid int) bool {
 
 func waitGone(t *testing.T, pid int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); pidExists(pid); {
+	for deadline := time.Now().Add(time.Minute); pidExists(pid); {
 		if time.Now().After(deadline) {
 			t.Fatalf("process %d is still there", pid)
 		}

@@ -19,7 +19,7 @@ import (
 // of its own: a collection in the tests' process would wait for the loop's thread for ever.
 const asFloor = "FLOOR_TEST_RUN"
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asFloor) != "" {
