@@ -76,8 +76,8 @@ func TestBucketKeepsTheRate(t *testing.T) {
 func TestConnectRate(t *testing.T) {
 	const rate, burst, clients = 50, 20, 300
 	s := start(t, func(c *Config) {
-		c.ConnectRate, c.ConnectBurst, c.ConnectTimeout = rate, burst, time.Second
-	})
+		c.ConnectRate, c.ConnectBurst, c.ConnectTimeout = rate, burst, patience // nobody else is closed
+	}, func(s *Server) { s.acceptor.waitingMax = rate }) // as many as are answered in a second
 	established := connect(t, s, "established")
 	begun := time.Now()
 	var answered, turnedAway atomic.Int64

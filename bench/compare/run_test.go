@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func scenario(t *testing.T, name string, change func(c *bench.Config)) Scenario 
 	s, err := bench.FindScenario(name)
 	require.NoError(t, err)
 	c := s.Config()
-	c.Warmup, c.Duration, c.SampleInterval = 20*time.Millisecond, 200*time.Millisecond, 20*time.Millisecond
+	c.Warmup, c.Duration, c.SampleInterval = 20*time.Millisecond, 400*time.Millisecond, 20*time.Millisecond
 	if c.Publishers > 0 {
 		c.Publishers, c.Subscribers, c.Window = 2, 3, 40
 	} else {
@@ -96,11 +97,17 @@ func TestRunInterleavesAndTellsTheTruth(t *testing.T) {
 
 func TestRunRecordsFailuresAndGoesOn(t *testing.T) {
 	t.Parallel()
+	file := filepath.Join(t.TempDir(), "now")
 	notThere := peer.Peer{Name: "gone", Command: []string{"/nonexistent/broker", "{port}"}}
 	c, err := Run(t.Context(), Options{
-		Peers:     []peer.Peer{fake.Peer("dies", fake.Die), notThere, fake.Peer("good", fake.None)},
+		Peers:     []peer.Peer{fake.Peer("dies", fake.DieWhen+file), notThere, fake.Peer("good", fake.None)},
 		Scenarios: []Scenario{scenario(t, "fanout-50-50", func(c *bench.Config) { c.Duration = 2 * time.Second })},
 		Rounds:    1,
+		OnProgress: func(p Progress) {
+			if p.Peer == "dies" && p.Sample != nil && p.Sample.Phase == bench.PhaseMeasure {
+				assert.NoError(t, os.WriteFile(file, nil, 0o600))
+			}
+		},
 	})
 	require.NoError(t, err)
 	assert.True(t, c.Failed())
