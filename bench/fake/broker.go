@@ -36,7 +36,6 @@ const (
 	Drop  = "drop"  // every fourth message, for all
 	Twice = "twice" // every fourth message
 	Swap  = "swap"  // every fourth message comes after the next one
-	Die   = "die"   // at the 2000th message
 	// DieWhen and the path of a file: at a message, once the file is there.
 	DieWhen     = "die-when:"
 	Descriptors = "descriptors" // 40 more of them each second
@@ -120,7 +119,7 @@ func (b *broker) publish(packet []byte) {
 	case b.fault == Swap && fourth:
 		b.held = packet
 		return
-	case b.fault == Die && b.messages == 2000, dieWhen && exists(path):
+	case dieWhen && exists(path):
 		fmt.Fprintln(os.Stderr, "fake broker: out of cheese")
 		os.Exit(4)
 	}
