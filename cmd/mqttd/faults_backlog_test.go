@@ -18,7 +18,7 @@ const (
 
 // Stalled readers of topics of their own, whose messages no two share, cost a buffer each.
 func TestFaultStalledApart(t *testing.T) {
-	readers := sized(100, 1000)
+	readers := sized(50, 1000)
 	f := beginFault(t, "stalled-apart", "-client-buffer", strconv.Itoa(backlogBuffer), "-stall-timeout", neverTimeout)
 	stalled := stallApart(t, f, readers)
 	f.growsAtMost(readers * backlogBuffer * 3 / 2)
@@ -33,7 +33,7 @@ func TestFaultStalledApart(t *testing.T) {
 // What waits for all readers together is bounded, where that is less than their buffers: some are cut off.
 func TestFaultTotalBuffer(t *testing.T) {
 	const total = 8 << 20
-	readers := sized(100, 1000)
+	readers := sized(50, 1000)
 	port := freePort(t)
 	f := beginFault(t, "total-buffer", "-total-buffer", strconv.Itoa(total), "-stall-timeout", neverTimeout,
 		"-admin", "127.0.0.1:"+port)
@@ -52,7 +52,7 @@ func TestFaultTotalBuffer(t *testing.T) {
 
 // Readers that take nothing for the stall timeout are cut off.
 func TestFaultStallTimeout(t *testing.T) {
-	f := beginFault(t, "stall-timeout", "-stall-timeout", sized("5s", "2s"))
+	f := beginFault(t, "stall-timeout", "-stall-timeout", sized("3s", "2s"))
 	var stalled []*peer
 	for range sized(50, 1000) {
 		stalled = append(stalled, newPeer(t, f.broker, tinyReceiveBytes, "stall"))

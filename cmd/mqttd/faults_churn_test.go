@@ -21,7 +21,7 @@ func TestFaultChurn(t *testing.T) {
 	f.resetPeak(t)
 	f.before = f.footprint(t)
 
-	lives := churn(t, f, sized(3*time.Second, 60*time.Second), sized(200, 10_000))
+	lives := churn(t, f, sized(2*time.Second, 60*time.Second), sized(200, 10_000))
 	t.Logf("%s: %d lives", f.name, lives)
 	f.releases(0)
 	f.growsAtMost(0)

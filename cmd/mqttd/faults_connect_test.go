@@ -13,7 +13,7 @@ import (
 // Connections that never send a CONNECT, or send it a byte a second, are closed when the time to connect is over. It
 // counts from the open: a byte now and then does not prolong it.
 func TestFaultNoConnect(t *testing.T) {
-	timeout := "5s" // the witness connects within it, too
+	timeout := "3s" // the witness connects within it, too
 	f := beginFault(t, "no-connect", "-connect-timeout", timeout)
 	limit, err := time.ParseDuration(timeout)
 	require.NoError(t, err)

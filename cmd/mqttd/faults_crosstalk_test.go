@@ -26,7 +26,7 @@ func TestFaultReusedSlots(t *testing.T) {
 	var serials, messages, refusals atomic.Int64
 	lanes := make([]atomic.Int64, crosstalkLanes) // who is there now
 	var all sync.WaitGroup
-	busy := busyFor(sized(3*time.Second, 30*time.Second), func() bool {
+	busy := busyFor(sized(2*time.Second, 30*time.Second), func() bool {
 		return serials.Load()-refusals.Load() > 100 && messages.Load() > 100
 	})
 	for i := range lanes {

@@ -47,7 +47,7 @@ func TestFaultZeroWindow(t *testing.T) {
 func TestFaultStalledReader(t *testing.T) {
 	const payload = 16 << 10
 	perSecond := sized(1024, 64)          // 16 MiB/s for a moment, or 1 MiB/s for long
-	messages := perSecond * sized(4, 60)  // 64 MiB, 60 MiB
+	messages := perSecond * sized(2, 60)  // 32 MiB, 60 MiB
 	const allowed = 2 * (1<<20 + 256<<10) // its buffer and a log, and what growing costs
 	f := beginFault(t, "stalled-reader", "-stall-timeout", neverTimeout)
 	stalled := newPeer(t, f.broker, 0, "deaf")
