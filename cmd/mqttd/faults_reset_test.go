@@ -9,7 +9,7 @@ import (
 // Many subscribers vanish at once, with a RST, while messages are on their way to them.
 func TestFaultResets(t *testing.T) {
 	f := beginFault(t, "resets", "-connect-rate", "0")
-	crowd := sized(500, 5000)
+	crowd := sized(200, 5000)
 	for range 2 {
 		peers := make([]*peer, crowd)
 		for i := range peers {
