@@ -2,7 +2,6 @@ package reactor
 
 import (
 	"errors"
-	"slices"
 
 	"mqttd/session"
 )
@@ -32,16 +31,13 @@ func (l *loop) advance() {
 // expire has c closed in its turn: the time of many may run out in the same second.
 func (l *loop) expire(c *conn, reason error) {
 	c.reason = reason
-	l.expired = append(l.expired, c)
+	l.list(&l.expired, c, inExpired)
 }
 
 // closeExpired closes the connections whose time has run out, as many as the turn allows.
 func (l *loop) closeExpired() {
-	done := 0
-	for ; done < len(l.expired) && (done < turnLeast || !l.turn.spent(closeWork, turnMax)); done++ {
-		l.close(l.expired[done], l.expired[done].reason)
-	}
-	l.expired = slices.Delete(l.expired, 0, done)
+	more := func(done int) bool { return done < turnLeast || !l.turn.spent(closeWork, turnMax) }
+	l.inTurn(&l.expired, inExpired, more, func(c *conn) { l.close(c, c.reason) })
 }
 
 // keepAlivePatience returns after how many ticks of silence a client is given up.

@@ -290,7 +290,7 @@ func (l *loop) closed(c *conn, err error) {
 	l.endBacklog(c)
 	c.decoder.Release()
 	l.wheel.remove(c)
-	l.reaped = append(l.reaped, c)
+	l.list(&l.reaped, c, inReaped)
 	l.sockets.Add(-1)
 }
 

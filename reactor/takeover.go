@@ -2,7 +2,6 @@ package reactor
 
 import (
 	"errors"
-	"slices"
 
 	"mqttd/session"
 )
@@ -56,19 +55,14 @@ func (l *loop) kick(handle, waiter session.Handle) {
 // reap cleans up after the connections that were closed, as many as the turn allows. Their Wills come after
 // all their subscriptions have gone: a route that had many of them is built again once.
 func (l *loop) reap() {
-	done := 0
-	for ; done < len(l.reaped) && (done < turnLeast || !l.turn.spent(buryWork, turnMax)); done++ {
-		c := l.reaped[done]
-		l.reaped[done] = nil
-		switch {
-		case c == nil: // its turn came before, and ended in a panic
-		case c.awaiting:
+	more := func(done int) bool { return done < turnLeast || !l.turn.spent(buryWork, turnMax) }
+	l.inTurn(&l.reaped, inReaped, more, func(c *conn) {
+		if c.awaiting {
 			c.undead = true
-		default:
+		} else {
 			l.bury(c)
 		}
-	}
-	l.reaped = slices.Delete(l.reaped, 0, done)
+	})
 	for l.willsDone < len(l.buried) {
 		c := l.buried[l.willsDone]
 		l.willsDone++ // first: its turn may end in a panic
@@ -147,6 +141,6 @@ func (l *loop) released(handle session.Handle) {
 	case c.live():
 		l.serve(c)
 	case c.undead: // lost while it was parked, and reaped in vain
-		l.reaped = append(l.reaped, c)
+		l.list(&l.reaped, c, inReaped)
 	}
 }

@@ -81,6 +81,8 @@ const (
 	inPostponed lists = 1 << iota
 	inCongested
 	inReplaying
+	inExpired
+	inReaped
 )
 
 // list puts c at the end of a list of the loop, unless it stands there.
