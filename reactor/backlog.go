@@ -116,11 +116,17 @@ func (l *loop) waits(b *backlog, bytes int, messages int64) {
 	l.tally.waitingMessages += messages
 }
 
-// takeFirst removes the first item of a backlog, without counting it.
-func (l *loop) takeFirst(b *backlog) {
-	i := b.first
-	if b.first = l.items.at(i).next; b.first == 0 {
-		b.last = 0
+// unlink takes an item out of a backlog, without counting it. before is the item before it, 0 when it is the
+// first.
+func (l *loop) unlink(b *backlog, before, i int32) {
+	next := l.items.at(i).next
+	if before == 0 {
+		b.first = next
+	} else {
+		l.items.at(before).next = next
+	}
+	if b.last == i {
+		b.last = before
 	}
 	l.drop(i)
 }
@@ -135,7 +141,7 @@ func (l *loop) consume(c *conn, n int) {
 			n -= rest
 			l.deliveredTo(c, it.messages)
 			l.waits(b, -it.waiting(), -int64(it.messages))
-			l.takeFirst(b)
+			l.unlink(b, 0, b.first)
 			continue
 		}
 		whole, count := wholePackets(it.packets, it.sent+n)
@@ -172,22 +178,13 @@ func (l *loop) deliveredTo(c *conn, messages uint64) {
 	l.tally.delivered += int64(messages)
 }
 
-// remove takes an item out of a backlog of c, and counts its messages as lost. before is the item before it,
-// 0 when it is the first. Unless the connection has ended, the item is not partly sent.
+// remove takes an item out of a backlog of c, and counts its messages as lost; see unlink. Unless the connection has ended, the item is not partly sent.
 func (l *loop) remove(c *conn, b *backlog, before, i int32, reason Reason) {
-	it := *l.items.at(i)
-	b.unfollow(&it, i)
+	it := l.items.at(i)
+	b.unfollow(it, i)
 	l.lose(c, reason, it.messages)
 	l.waits(b, -it.waiting(), -int64(it.messages))
-	if before == 0 {
-		b.first = it.next
-	} else {
-		l.items.at(before).next = it.next
-	}
-	if b.last == i {
-		b.last = before
-	}
-	l.drop(i)
+	l.unlink(b, before, i)
 }
 
 // join moves all of another backlog to the end of one of the same connection.
