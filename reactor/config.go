@@ -91,8 +91,6 @@ const (
 	ClientBufferBytesMin = 1 << 10
 	TimeoutMin           = time.Second
 	TimeoutMax           = time.Hour
-	SysIntervalMin       = time.Second
-	SysIntervalMax       = time.Hour
 	ConnectRateMax       = 1_000_000
 	ConnectBurstMax      = 1_000_000
 )
@@ -142,17 +140,16 @@ func (c *Config) Validate() error {
 			faults = append(faults, fmt.Errorf(format, args...))
 		}
 	}
-	check(c.Port >= 0 && c.Port <= 65535, "port %d: want 0 to 65535", c.Port)
-	check(c.Loops >= 1 && c.Loops <= LoopsMax, "loops %d: want 1 to %d", c.Loops, LoopsMax)
-	check(c.MaxClients >= 1 && c.MaxClients <= clientsMax, "max-clients %d: want 1 to %d", c.MaxClients, clientsMax)
-	check(c.MaxPacketBytes >= PacketBytesMin && c.MaxPacketBytes <= PacketBytesMax,
-		"max-packet-size %d: want %d to %d bytes", c.MaxPacketBytes, PacketBytesMin, PacketBytesMax)
 	between := func(flag string, n, least, most int, unit string) {
 		check(n >= least && n <= most, "%s %d: want %d to %d%s", flag, n, least, most, unit)
 	}
 	lasts := func(flag string, d time.Duration) {
 		check(d >= TimeoutMin && d <= TimeoutMax, "%s %v: want %v to %v", flag, d, TimeoutMin, TimeoutMax)
 	}
+	between("port", c.Port, 0, 65535, "")
+	between("loops", c.Loops, 1, LoopsMax, "")
+	between("max-clients", c.MaxClients, 1, clientsMax, "")
+	between("max-packet-size", c.MaxPacketBytes, PacketBytesMin, PacketBytesMax, " bytes")
 	lasts("connect-timeout", c.ConnectTimeout)
 	between("connect-rate", c.ConnectRate, 0, ConnectRateMax, "")
 	between("connect-burst", c.ConnectBurst, 1, ConnectBurstMax, "")
@@ -171,8 +168,8 @@ func (c *Config) Validate() error {
 	between("max-retained", c.RetainedMessagesMax, 0, math.MaxInt32, "")
 	check(c.RetainedBytesMax >= 0, "max-retained-bytes %d: want 0 at least", c.RetainedBytesMax)
 	between("log-rate", c.LogLinesPerSecond, 1, math.MaxInt32, "")
-	check(c.SysInterval == 0 || c.SysInterval >= SysIntervalMin && c.SysInterval <= SysIntervalMax,
-		"sys-interval %v: want %v to %v, or 0", c.SysInterval, SysIntervalMin, SysIntervalMax)
+	check(c.SysInterval == 0 || c.SysInterval >= TimeoutMin && c.SysInterval <= TimeoutMax,
+		"sys-interval %v: want %v to %v, or 0", c.SysInterval, TimeoutMin, TimeoutMax)
 	return errors.Join(faults...)
 }
 
