@@ -155,8 +155,8 @@ func (c *counters) addPackets(st *Stats) {
 // answeredTypes are the packets that are answered at once, PUBLISH and CONNECT apart.
 var answeredTypes = [...]codec.PacketType{codec.SUBSCRIBE, codec.UNSUBSCRIBE, codec.PINGREQ, codec.PUBREC, codec.PUBREL}
 
-// publishes returns the PUBLISH packets received at any QoS.
-func (st *Stats) publishes() uint64 {
+// Publishes returns the PUBLISH packets received at any QoS.
+func (st *Stats) Publishes() uint64 {
 	return st.PublishReceived[codec.QoS0] + st.PublishReceived[codec.QoS1] + st.PublishReceived[codec.QoS2]
 }
 

@@ -39,7 +39,7 @@ func (t *sysTree) brokerValues(st *Stats, now time.Time) []sysValue {
 
 	number(st.PacketsReceived, "messages/received")
 	number(st.PacketsSent, "messages/sent")
-	number(st.publishes(), "publish/messages/received")
+	number(st.Publishes(), "publish/messages/received")
 	number(st.Delivered, "publish/messages/sent")
 	number(st.Dropped.Total(), "publish/messages/dropped")
 	number(st.PublishBytesReceived, "publish/bytes/received") // payloads

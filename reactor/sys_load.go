@@ -24,7 +24,7 @@ var loadSources = [...]struct {
 }{
 	{"messages/received", func(st *Stats) uint64 { return st.PacketsReceived }},
 	{"messages/sent", func(st *Stats) uint64 { return st.PacketsSent }},
-	{"publish/received", (*Stats).publishes},
+	{"publish/received", (*Stats).Publishes},
 	{"publish/sent", func(st *Stats) uint64 { return st.Delivered }},
 	{"publish/dropped", func(st *Stats) uint64 { return st.Dropped.Total() }},
 	{"bytes/received", func(st *Stats) uint64 { return st.BytesReceived }},

@@ -123,7 +123,7 @@ func failed(log zerolog.Logger, c reactor.Config, err error) int {
 // summary tells at the end what went through and what was lost.
 func summary(log zerolog.Logger, st reactor.Stats, unsent int) {
 	event := log.Info().Uint64("connects", st.Connects).
-		Uint64("publishes", st.PublishReceived[0]+st.PublishReceived[1]+st.PublishReceived[2]).
+		Uint64("publishes", st.Publishes()).
 		Uint64("deliveries", st.Delivered).Uint64("dropped", st.Dropped.Total()).
 		Dict("dropped_by", droppedBy(&st))
 	if unsent >= 0 { // or the loops did not answer in time
