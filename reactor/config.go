@@ -11,6 +11,7 @@ import (
 
 	"mqttd/codec"
 	"mqttd/router"
+	"mqttd/session"
 )
 
 // Config says how a Server behaves. Start from DefaultConfig: the zero value is not valid.
@@ -171,6 +172,19 @@ func (c *Config) Validate() error {
 	check(c.SysInterval == 0 || c.SysInterval >= TimeoutMin && c.SysInterval <= TimeoutMax,
 		"sys-interval %v: want %v to %v, or 0", c.SysInterval, TimeoutMin, TimeoutMax)
 	return errors.Join(faults...)
+}
+
+// packetBytesMax is the largest packet that a connection may send in a state.
+func (c *Config) packetBytesMax(state session.State) int {
+	if state == session.AwaitConnect {
+		return min(c.ConnectBytesMax, c.MaxPacketBytes)
+	}
+	return c.MaxPacketBytes
+}
+
+// repliesBytesMax is how much may wait for a client that is sent a reply.
+func (c *Config) repliesBytesMax() int {
+	return max(c.ClientBufferBytes, c.MaxPacketBytes+flushBytes) + repliesRoom
 }
 
 const (

@@ -227,7 +227,7 @@ func (l *loop) armLook() {
 // cutStalled closes the congested connections that have taken nothing for the stall timeout, and updates what
 // is known of the largest backlog. It is called every second.
 func (l *loop) cutStalled() {
-	patience := patienceFor(uint32(l.server.config.StallTimeout / time.Millisecond))
+	patience := patienceFor(uint32(l.config.StallTimeout / time.Millisecond))
 	l.largest()
 	for _, c := range l.congested {
 		if !c.live() || c.pace != blocked || c.reason != nil {

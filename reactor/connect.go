@@ -19,14 +19,14 @@ func (l *loop) onConnect(c *conn, f codec.Frame) error {
 	if err != nil {
 		return err
 	}
-	clientID, err := l.server.clientIDOf(&p)
+	clientID, err := l.config.clientIDOf(&p)
 	if err != nil {
 		return l.refuse(codec.IdentifierRejected, err)
 	}
 	if err := l.checkWill(&p); err != nil {
 		return err
 	}
-	if authenticate := l.server.config.Authenticate; authenticate != nil {
+	if authenticate := l.config.Authenticate; authenticate != nil {
 		if code := authenticate(&p); code != codec.Accepted {
 			return l.refuse(code, fmt.Errorf("login refused: %s", code))
 		}
@@ -51,9 +51,9 @@ func (l *loop) onConnect(c *conn, f codec.Frame) error {
 // one is replaced if the client asks for a Clean Session [MQTT-3.1.3-6] [MQTT-3.1.3-7], and
 // refused otherwise [MQTT-3.1.3-8]; in MQTT 3.1 it is never allowed. That version's bound of 23
 // characters is not enforced: its clients exceed it, and every broker lets them.
-func (s *Server) clientIDOf(p *codec.Connect) (string, error) {
+func (c *Config) clientIDOf(p *codec.Connect) (string, error) {
 	switch {
-	case len(p.ClientID) > s.config.ClientIDBytesMax:
+	case len(p.ClientID) > c.ClientIDBytesMax:
 		return "", errClientIDLong
 	case len(p.ClientID) > 0:
 		return string(p.ClientID), nil
@@ -71,11 +71,11 @@ func (l *loop) checkWill(p *codec.Connect) error {
 	switch {
 	case !p.HasWill:
 		return nil
-	case len(p.Will.Payload) > l.server.config.WillBytesMax:
+	case len(p.Will.Payload) > l.config.WillBytesMax:
 		l.willsRefused.add(1)
 		return refused{errWillLarge}
 	default:
-		return l.server.config.Topics.CheckName(p.Will.Topic)
+		return l.config.Topics.CheckName(p.Will.Topic)
 	}
 }
 

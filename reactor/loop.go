@@ -20,6 +20,7 @@ import (
 // the log pool, the counters, the watch and the bell, which say themselves who may touch them.
 type loop struct {
 	server  *Server        // immutable
+	config  *Config        // immutable
 	index   int            // immutable; its group in routes
 	engine  gnet.EventLoop // set by its bell, before there are clients; immutable then
 	sockets atomic.Int64   // open ones, counted from accept to close
@@ -90,6 +91,7 @@ type loop struct {
 func newLoop(s *Server, index int) *loop {
 	l := &loop{
 		server: s,
+		config: &s.config,
 		index:  index,
 		pool:   logPool{loops: s.config.Loops},
 		routes: s.router.NewCache(),
@@ -204,7 +206,7 @@ func (l *loop) opened(c *conn, gc gnet.Conn) gnet.Action {
 	l.accepted.add(1)
 	c.gc = gc
 	c.seenTick = l.wheel.now
-	c.patienceTicks = connectPatience(l.server.config.ConnectTimeout)
+	c.patienceTicks = connectPatience(l.config.ConnectTimeout)
 	l.wheel.file(c)
 	return gnet.None
 }
@@ -218,7 +220,7 @@ func (l *loop) serve(c *conn) {
 		l.accept(c)
 	}
 	for c.state == session.AwaitConnect || c.state == session.Connected {
-		frame, ok, err := c.decoder.Next(l.server.packetBytesMax(c.state))
+		frame, ok, err := c.decoder.Next(l.config.packetBytesMax(c.state))
 		if err == nil && ok {
 			err = l.dispatch(c, &frame)
 		}
@@ -231,7 +233,7 @@ func (l *loop) serve(c *conn) {
 		}
 	}
 	if c.state == session.Parked {
-		if err := c.decoder.Hold(l.server.config.ConnectBytesMax); err != nil {
+		if err := c.decoder.Hold(l.config.ConnectBytesMax); err != nil {
 			l.protocolErrors.add(1)
 			l.end(c, errParkedInput)
 		}

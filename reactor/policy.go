@@ -52,7 +52,7 @@ func (l *loop) wait(c *conn, packets []byte, messages uint64, copies *shares) {
 	switch {
 	case !c.live():
 		l.lose(c, ReasonCutOff, messages)
-	case l.server.config.SlowPolicy == Conflate && c.pace != postponed:
+	case l.config.SlowPolicy == Conflate && c.pace != postponed:
 		l.conflate(c, packets, messages, copies)
 	case l.fits(c, len(packets)):
 		l.add(c.waitingRoom(), copies.item(packets, messages))
@@ -99,7 +99,7 @@ func (c *conn) messagesWaiting() uint64 {
 
 // fits reports whether a span of so many bytes may wait for c as well.
 func (l *loop) fits(c *conn, bytes int) bool {
-	return c.bytesWaiting()+bytes+itemBytes <= l.server.config.ClientBufferBytes && !l.server.memoryFull()
+	return c.bytesWaiting()+bytes+itemBytes <= l.config.ClientBufferBytes && !l.server.memoryFull()
 }
 
 // memoryFull reports whether the backlogs of all clients together take as much memory as they may. Each copy that
@@ -113,7 +113,7 @@ func (l *loop) overflow(c *conn, packets []byte, messages uint64, copies *shares
 		l.lose(c, ReasonMemory, messages)
 		return
 	}
-	switch l.server.config.SlowPolicy {
+	switch l.config.SlowPolicy {
 	case Disconnect:
 		l.slowCuts.add(1)
 		l.lose(c, ReasonCutOff, messages)
@@ -128,7 +128,7 @@ func (l *loop) overflow(c *conn, packets []byte, messages uint64, copies *shares
 // dropNewest keeps as many of the messages as there is room for. A buffer that is nearly full counts as full,
 // so that a reader that does not read costs no look at each message.
 func (l *loop) dropNewest(c *conn, packets []byte, messages uint64, copies *shares) {
-	limit, waiting := l.server.config.ClientBufferBytes, c.bytesWaiting()
+	limit, waiting := l.config.ClientBufferBytes, c.bytesWaiting()
 	room := limit - waiting - itemBytes
 	kept, count := 0, uint64(0)
 	switch {
@@ -150,7 +150,7 @@ func (l *loop) dropNewest(c *conn, packets []byte, messages uint64, copies *shar
 
 // dropOldest makes room for the newest of the messages. Replies stay, and so does a message that is begun.
 func (l *loop) dropOldest(c *conn, packets []byte, messages uint64, copies *shares) {
-	limit := l.server.config.ClientBufferBytes
+	limit := l.config.ClientBufferBytes
 	l.makeRoom(c, c.bytesWaiting()+len(packets)+itemBytes-limit)
 	waiting := c.bytesWaiting()
 	for messages > 1 && len(packets) > limit-waiting-itemBytes {
@@ -223,7 +223,7 @@ func (l *loop) conflate(c *conn, packets []byte, messages uint64, copies *shares
 		if i, ok := b.topics[string(topic)]; ok {
 			l.replace(b, i, packet)
 			l.lose(c, ReasonConflated, 1)
-			l.makeRoom(c, c.bytesWaiting()-l.server.config.ClientBufferBytes) // it may be larger than the one before
+			l.makeRoom(c, c.bytesWaiting()-l.config.ClientBufferBytes) // it may be larger than the one before
 			continue
 		}
 		l.waitNewest(c, b, packet, string(topic))
@@ -232,7 +232,7 @@ func (l *loop) conflate(c *conn, packets []byte, messages uint64, copies *shares
 
 // waitNewest has the message of a topic wait of which none waits yet.
 func (l *loop) waitNewest(c *conn, b *backlog, packet *share, topic string) {
-	limit, size := l.server.config.ClientBufferBytes, len(packet.bytes)+itemBytes
+	limit, size := l.config.ClientBufferBytes, len(packet.bytes)+itemBytes
 	l.makeRoom(c, c.bytesWaiting()+size-limit)
 	switch waiting := c.bytesWaiting(); {
 	case waiting > 0 && size > limit:

@@ -161,7 +161,7 @@ func (l *loop) replayTurn() {
 // sendPages writes retained messages to c while its socket takes them and the turn lasts.
 func (l *loop) sendPages(c *conn) {
 	for c.live() && c.pace == held {
-		p := page{bytes: l.gather[:0], room: min(pageBytesMax, l.server.config.ClientBufferBytes/2)}
+		p := page{bytes: l.gather[:0], room: min(pageBytesMax, l.config.ClientBufferBytes/2)}
 		c.replay.fill(&p, l)
 		l.gather = p.bytes
 		if p.count > 0 {

@@ -80,7 +80,7 @@ func (l *loop) reply(c *conn, replies []byte) {
 		if n := l.push(c, replies); n < len(replies) && c.live() {
 			l.block(c, replies, n, 0, nil)
 		}
-	case c.backlog.bytes+len(replies) > l.server.repliesBytesMax():
+	case c.backlog.bytes+len(replies) > l.config.repliesBytesMax():
 		l.repliesOverflow.add(1)
 		l.close(c, errRepliesUnread)
 	default:

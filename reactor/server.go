@@ -198,19 +198,6 @@ func (s *Server) OnClose(gc gnet.Conn, err error) gnet.Action {
 	return gnet.None
 }
 
-// packetBytesMax is the largest packet that a connection may send in a state.
-func (s *Server) packetBytesMax(state session.State) int {
-	if state == session.AwaitConnect {
-		return min(s.config.ConnectBytesMax, s.config.MaxPacketBytes)
-	}
-	return s.config.MaxPacketBytes
-}
-
-// repliesBytesMax is how much may wait for a client that is sent a reply.
-func (s *Server) repliesBytesMax() int {
-	return max(s.config.ClientBufferBytes, s.config.MaxPacketBytes+flushBytes) + repliesRoom
-}
-
 // Shutdown stops accepting, stops reading, sends what is queued for readers until ctx is done,
 // and has Run return nil. It returns how many bytes were left unsent, less than 0 when the loops could
 // not tell in time. Call it once, after Listening is closed: before that there is nothing to stop.

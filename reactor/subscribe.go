@@ -23,11 +23,11 @@ func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
 		if !ok {
 			break
 		}
-		if err := filterViolation(filter, l.server.config.Topics); err != nil {
+		if err := filterViolation(filter, l.config.Topics); err != nil {
 			return err
 		}
 	}
-	limits := &l.server.config
+	limits := l.config
 	l.codes = l.codes[:0]
 	granted := make([]string, 0, min(p.Count, limits.SubscribeFiltersMax))
 	for filter, _, ok := p.Next(); ok; filter, _, ok = p.Next() {
@@ -57,7 +57,7 @@ func filterViolation(filter []byte, limits codec.TopicLimits) error {
 
 // subscribe makes c a subscriber of one filter, at QoS 0 for now, and returns the SUBACK code.
 func (l *loop) subscribe(c *conn, filter string, granted *[]string) codec.QoS {
-	if !c.session.Subscribe(filter, codec.QoS0, l.server.config.FiltersMax) {
+	if !c.session.Subscribe(filter, codec.QoS0, l.config.FiltersMax) {
 		return codec.GrantFailure
 	}
 	l.server.router.Subscribe(filter, l.subscriber(c), codec.QoS0)

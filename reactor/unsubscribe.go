@@ -11,7 +11,7 @@ func (l *loop) onUnsubscribe(c *conn, f codec.Frame) error {
 		return err
 	}
 	for filter, ok := p.Next(); ok; filter, ok = p.Next() {
-		if err := filterViolation(filter, l.server.config.Topics); err != nil {
+		if err := filterViolation(filter, l.config.Topics); err != nil {
 			return err
 		}
 		if c.session.Unsubscribe(filter) {
