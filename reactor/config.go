@@ -70,6 +70,28 @@ type Config struct {
 	// delivered but not retained.
 	RetainedMessagesMax, RetainedBytesMax int
 
+	// MaxInflight is how many QoS 1 and 2 messages may be on their way to a client, sent and not acknowledged to
+	// the end, 1 to MaxInflightMax. Those beyond wait in the client's queue.
+	MaxInflight int
+	// QueuedMessagesMax, 0 to QueuedMessagesLimit, and QueuedBytesMax, 0 to 1 GiB with topics, bound what waits
+	// behind that for one client, connected or not; 0: nothing waits. The newest message is dropped at either.
+	QueuedMessagesMax, QueuedBytesMax int
+	// TotalQueueBytes bounds the memory of the messages in all queues, one in several counted once, at least
+	// ClientBufferBytesMin; 0: a quarter of the memory, at most 1 GiB. The newest message is dropped at the limit.
+	TotalQueueBytes int
+	// SessionsMax is how many Sessions are kept of clients that are away, at most as many as MaxClients may be;
+	// 0: half of MaxClients. At the limit the one that has been away longest ends.
+	SessionsMax int
+	// SessionExpiry is how long the Session of a client that is away is kept, 1 s to SessionExpiryMax.
+	SessionExpiry time.Duration
+	// DataDir is the directory in which Sessions and retained messages outlive the process. Empty: they do not.
+	DataDir string
+	// Sync says when what DataDir is to hold reaches the disk: "always", before it is acknowledged, or "interval",
+	// every SyncInterval, of which the end of the process may take the last.
+	Sync string
+	// SyncInterval is the time between two writes to the disk with Sync "interval", SyncIntervalMin to TimeoutMax.
+	SyncInterval time.Duration
+
 	// LogLinesPerSecond bounds the log lines of each kind whose number clients decide, at least 1. Those
 	// beyond are collapsed to a count.
 	LogLinesPerSecond int
@@ -94,6 +116,10 @@ const (
 	TimeoutMax           = time.Hour
 	ConnectRateMax       = 1_000_000
 	ConnectBurstMax      = 1_000_000
+	MaxInflightMax       = 1000
+	QueuedMessagesLimit  = 30_000 // with the window below 32,768: half of the Packet Identifiers are for live messages
+	SessionExpiryMax     = 10 * 365 * 24 * time.Hour
+	SyncIntervalMin      = 10 * time.Millisecond
 )
 
 // Fixed settings of sockets. (chosen)
@@ -126,6 +152,12 @@ func DefaultConfig() Config {
 		SubscribeFiltersMax: 1000,
 		RetainedMessagesMax: router.RetainedMessagesMax,
 		RetainedBytesMax:    router.RetainedBytesMax,
+		MaxInflight:         20,
+		QueuedMessagesMax:   1000,
+		QueuedBytesMax:      1 << 20,
+		SessionExpiry:       24 * time.Hour,
+		Sync:                "interval",
+		SyncInterval:        time.Second,
 		LogLinesPerSecond:   100,
 		SysInterval:         10 * time.Second,
 		Version:             "dev",
@@ -144,14 +176,14 @@ func (c *Config) Validate() error {
 	between := func(flag string, n, least, most int, unit string) {
 		check(n >= least && n <= most, "%s %d: want %d to %d%s", flag, n, least, most, unit)
 	}
-	lasts := func(flag string, d time.Duration) {
-		check(d >= TimeoutMin && d <= TimeoutMax, "%s %v: want %v to %v", flag, d, TimeoutMin, TimeoutMax)
+	lasts := func(flag string, d, least, most time.Duration) {
+		check(d >= least && d <= most, "%s %v: want %v to %v", flag, d, least, most)
 	}
 	between("port", c.Port, 0, 65535, "")
 	between("loops", c.Loops, 1, LoopsMax, "")
 	between("max-clients", c.MaxClients, 1, clientsMax, "")
 	between("max-packet-size", c.MaxPacketBytes, PacketBytesMin, PacketBytesMax, " bytes")
-	lasts("connect-timeout", c.ConnectTimeout)
+	lasts("connect-timeout", c.ConnectTimeout, TimeoutMin, TimeoutMax)
 	between("connect-rate", c.ConnectRate, 0, ConnectRateMax, "")
 	between("connect-burst", c.ConnectBurst, 1, ConnectBurstMax, "")
 	between("max-connect-size", c.ConnectBytesMax, PacketBytesMin, 1<<20, " bytes")
@@ -161,13 +193,22 @@ func (c *Config) Validate() error {
 	check(c.TotalBufferBytes == 0 || c.TotalBufferBytes >= ClientBufferBytesMin,
 		"total-buffer %d: want %d bytes at least", c.TotalBufferBytes, ClientBufferBytesMin)
 	check(c.SlowPolicy < slowPolicies, "slow-policy %v: want one that is known", c.SlowPolicy)
-	lasts("stall-timeout", c.StallTimeout)
+	lasts("stall-timeout", c.StallTimeout, TimeoutMin, TimeoutMax)
 	between("max-topic-length", c.Topics.Bytes, 1, stringBytesMax, " bytes")
 	between("max-topic-levels", c.Topics.Levels, 1, topicLevelsMax, "")
 	between("max-filters", c.FiltersMax, 1, filtersMax, "")
 	between("max-subscribe-filters", c.SubscribeFiltersMax, 1, filtersMax, "")
 	between("max-retained", c.RetainedMessagesMax, 0, math.MaxInt32, "")
 	check(c.RetainedBytesMax >= 0, "max-retained-bytes %d: want 0 at least", c.RetainedBytesMax)
+	between("max-inflight", c.MaxInflight, 1, MaxInflightMax, "")
+	between("max-queued-messages", c.QueuedMessagesMax, 0, QueuedMessagesLimit, "")
+	between("max-queued-bytes", c.QueuedBytesMax, 0, bufferBytesMax, " bytes")
+	check(c.TotalQueueBytes == 0 || c.TotalQueueBytes >= ClientBufferBytesMin,
+		"total-queue %d: want %d bytes at least, or 0", c.TotalQueueBytes, ClientBufferBytesMin)
+	between("max-sessions", c.SessionsMax, 0, clientsMax, "")
+	lasts("session-expiry", c.SessionExpiry, time.Second, SessionExpiryMax)
+	check(c.Sync == "always" || c.Sync == "interval", "sync %q: want always or interval", c.Sync)
+	lasts("sync-interval", c.SyncInterval, SyncIntervalMin, TimeoutMax)
 	between("log-rate", c.LogLinesPerSecond, 1, math.MaxInt32, "")
 	check(c.SysInterval == 0 || c.SysInterval >= TimeoutMin && c.SysInterval <= TimeoutMax,
 		"sys-interval %v: want %v to %v, or 0", c.SysInterval, TimeoutMin, TimeoutMax)

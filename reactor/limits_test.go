@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -34,10 +35,12 @@ func TestFitLimits(t *testing.T) {
 
 func TestConfigValidateReportsEveryFault(t *testing.T) {
 	bad := Config{Port: -1, Loops: 0, MaxClients: 0, MaxPacketBytes: 1, ClientBufferBytes: 1, ConnectTimeout: time.Millisecond,
-		SysInterval: time.Millisecond, ConnectRate: -1}
-	err := bad.Validate()
-	for _, name := range []string{"port", "loops", "max-clients", "max-packet-size", "client-buffer", "connect-timeout", "sys-interval", "connect-rate", "connect-burst"} {
-		assert.ErrorContains(t, err, name)
+		SysInterval: time.Millisecond, ConnectRate: -1, QueuedMessagesMax: QueuedMessagesLimit + 1, QueuedBytesMax: -1,
+		TotalQueueBytes: 1, SessionsMax: -1, SessionExpiry: SessionExpiryMax + 1}
+	err := errors.Join(errors.New("faults:"), bad.Validate())
+	for _, name := range []string{"port", "loops", "max-clients", "max-packet-size", "client-buffer", "connect-timeout", "sys-interval", "connect-rate", "connect-burst",
+		"max-inflight", "max-queued-messages", "max-queued-bytes", "total-queue", "max-sessions", "session-expiry", "sync", "sync-interval"} {
+		assert.ErrorContains(t, err, "\n"+name+" ")
 	}
 	_, err = New(bad)
 	assert.Error(t, err)

@@ -60,6 +60,22 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	set.IntVar(&c.SubscribeFiltersMax, "max-subscribe-filters", c.SubscribeFiltersMax, "`number` of filters in one SUBSCRIBE")
 	set.IntVar(&c.RetainedMessagesMax, "max-retained", c.RetainedMessagesMax, "`number` of retained messages")
 	set.Var(size{&c.RetainedBytesMax}, "max-retained-bytes", "`bytes` of retained messages, with their topics")
+	set.IntVar(&c.MaxInflight, "max-inflight", c.MaxInflight,
+		"`number` of QoS 1 and 2 messages on their way to a client and not acknowledged")
+	set.IntVar(&c.QueuedMessagesMax, "max-queued-messages", c.QueuedMessagesMax,
+		"`number` of QoS 1 and 2 messages that may wait for one client, connected or not")
+	set.Var(size{&c.QueuedBytesMax}, "max-queued-bytes", "`bytes` of these")
+	set.Var(size{&c.TotalQueueBytes}, "total-queue",
+		"`bytes` that may wait in the queues of all clients; 0: a quarter of the memory, 1GiB at most")
+	set.IntVar(&c.SessionsMax, "max-sessions", c.SessionsMax,
+		"`number` of sessions kept of clients that are away; 0: half of -max-clients")
+	set.DurationVar(&c.SessionExpiry, "session-expiry", c.SessionExpiry,
+		"`time` a session is kept of a client that is away")
+	set.StringVar(&c.DataDir, "data-dir", c.DataDir,
+		"`directory` in which sessions and retained messages outlive the broker (default none: all is in memory)")
+	set.StringVar(&c.Sync, "sync", c.Sync, "`when` what is kept in -data-dir reaches the disk: always, before it is\n"+
+		"acknowledged, or interval")
+	set.DurationVar(&c.SyncInterval, "sync-interval", c.SyncInterval, "with -sync interval: `time` between two writes to the disk")
 	set.IntVar(&c.LogLinesPerSecond, "log-rate", c.LogLinesPerSecond,
 		"log `lines` a second of each kind whose number clients decide; the rest is counted")
 	set.DurationVar(&c.SysInterval, "sys-interval", c.SysInterval,

@@ -20,6 +20,8 @@ func TestFlagsSetTheConfiguration(t *testing.T) {
 		"-slow-policy", "conflate", "-stall-timeout", "5s", "-max-topic-length", "9", "-max-topic-levels", "10",
 		"-max-filters", "11", "-max-subscribe-filters", "12", "-max-retained", "13", "-max-retained-bytes", "1GiB",
 		"-max-client-id", "30", "-max-will-size", "14", "-log-rate", "15",
+		"-max-inflight", "16", "-max-queued-messages", "17", "-max-queued-bytes", "18", "-total-queue", "19KiB",
+		"-max-sessions", "20", "-session-expiry", "21h", "-data-dir", "/var/lib/mqttd", "-sync", "always", "-sync-interval", "22ms",
 		"-log-level", "debug", "-log-format", "json", "-admin", ":9883", "-pprof", "-top", "5"}, nil)
 	require.NoError(t, err)
 	want := reactor.DefaultConfig()
@@ -31,6 +33,9 @@ func TestFlagsSetTheConfiguration(t *testing.T) {
 	want.StallTimeout, want.Topics.Bytes, want.Topics.Levels = 5*time.Second, 9, 10
 	want.FiltersMax, want.SubscribeFiltersMax, want.RetainedMessagesMax, want.RetainedBytesMax = 11, 12, 13, 1<<30
 	want.ClientIDBytesMax, want.WillBytesMax, want.LogLinesPerSecond = 30, 14, 15
+	want.MaxInflight, want.QueuedMessagesMax, want.QueuedBytesMax, want.TotalQueueBytes = 16, 17, 18, 19<<10
+	want.SessionsMax, want.SessionExpiry = 20, 21*time.Hour
+	want.DataDir, want.Sync, want.SyncInterval = "/var/lib/mqttd", "always", 22*time.Millisecond
 	assert.Equal(t, want, o.config)
 	assert.Equal(t, zerolog.DebugLevel, o.logLevel)
 	assert.Equal(t, "json", o.logFormat)
@@ -62,6 +67,14 @@ func TestBadFlagsAreOneLineThatNamesTheRemedy(t *testing.T) {
 		{"too short", []string{"-connect-timeout", "1ms"}, "connect-timeout 1ms: want 1s to 1h0m0s"},
 		{"neither off nor long enough", []string{"-sys-interval", "10ms"}, "sys-interval 10ms: want 1s to 1h0m0s, or 0"},
 		{"negative", []string{"-connect-rate", "-1"}, "connect-rate -1: want 0 to 1000000"},
+		{"a window of nothing", []string{"-max-inflight", "0"}, "max-inflight 0: want 1 to 1000"},
+		{"more than there are identifiers for", []string{"-max-queued-messages", "30001"}, "max-queued-messages 30001: want 0 to 30000"},
+		{"a gigabyte for each", []string{"-max-queued-bytes", "2GiB"}, "max-queued-bytes 2147483648: want 0 to 1073741824 bytes"},
+		{"no room for a message", []string{"-total-queue", "1"}, "total-queue 1: want 1024 bytes at least, or 0"},
+		{"no number of sessions", []string{"-max-sessions", "-1"}, "max-sessions -1: want 0 to"},
+		{"a session that ends at once", []string{"-session-expiry", "0"}, "session-expiry 0s: want 1s to 87600h0m0s"},
+		{"unknown way to sync", []string{"-sync", "never"}, `sync "never": want always or interval`},
+		{"a disk that has no rest", []string{"-sync-interval", "1ms"}, "sync-interval 1ms: want 10ms to 1h0m0s"},
 		{"unknown policy", []string{"-slow-policy", "wait"}, `slow-policy "wait": want drop-newest, drop-oldest, conflate or disconnect`},
 		{"unknown unit", []string{"-client-buffer", "1MB"}, `invalid value "1MB" for flag -client-buffer: want a number of bytes, as in 65536, 64KiB, 1MiB or 1GiB`},
 		{"too many bytes for an integer", []string{"-client-buffer", "9999999999GiB"}, "want a number of bytes"},
