@@ -18,7 +18,7 @@ import (
 // use more of others, but no more of the module.
 var floors = map[string]struct{ own, others []string }{
 	"codec":   {},
-	"session": {own: []string{"codec"}},
+	"session": {own: []string{"codec"}, others: []string{"go.etcd.io/bbolt/..."}},
 	"router":  {own: []string{"codec"}},
 	"reactor": {
 		own: []string{"session", "router", "codec"},
@@ -42,6 +42,7 @@ var floors = map[string]struct{ own, others []string }{
 var engines = map[string]string{
 	"github.com/panjf2000/gnet/v2/...":        "reactor",
 	"github.com/prometheus/client_golang/...": "reactor/admin",
+	"go.etcd.io/bbolt/...":                    "session/store",
 }
 
 // TestImportsPointDown parses every Go file of the module.

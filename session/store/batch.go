@@ -1,0 +1,200 @@
+package store
+
+import "time"
+
+// A batch that grows to batchFull changes, or batchFullBytes of messages, is saved without waiting for the interval:
+// larger transactions would keep a processor from the loops for too long. (measured, see the benchmarks)
+const (
+	batchFull      = 8192
+	batchFullBytes = 8 << 20
+)
+
+// batch holds changes by key; the latest of a key wins. Its size is bounded by the state: there is at most one change per
+// record that is on disk or ought to be. It is guarded by mu of the Store until the writer takes it, which then has it
+// alone.
+type batch struct {
+	number    uint64
+	since     time.Time // of the first change
+	announced bool      // the writer knows that there is a change
+	brimming  bool      // the writer knows that the batch is full
+
+	messages map[uint64][]byte // nil: delete
+	sessions map[uint64]*sessionChanges
+	retained map[string]retained
+
+	changes int   // keys in the maps
+	bytes   int64 // of packets, topics, filters and Client Identifiers
+
+	// Of the writer, which goes on from here after a failure.
+	stateSaved bool     // messages and sessions are on disk
+	topics     []string // keys of retained that are not on disk yet, in order
+}
+
+// sessionChanges are the changes of one session and of what it has.
+type sessionChanges struct {
+	session       Session
+	put, gone     bool // never both
+	subscriptions map[string]int8
+	received      map[uint16]bool
+	queued        map[queuedKey]queuedChange
+}
+
+// deleted stands for a granted QoS where a subscription ended.
+const deleted = -1
+
+type queuedKey struct {
+	seq  uint64
+	flow uint8
+}
+
+// queuedChange is the value of a queued message, or its end.
+type queuedChange struct {
+	messageID        uint64
+	qos              byte
+	retain, released bool
+	fresh            bool // neither on disk nor in an earlier batch: to delete it is to forget it
+	gone             bool
+}
+
+// retained is a retained message; without a packet, its end.
+type retained struct {
+	packet []byte
+	qos    byte
+}
+
+func newBatch() *batch {
+	return &batch{
+		messages: make(map[uint64][]byte),
+		sessions: make(map[uint64]*sessionChanges),
+		retained: make(map[string]retained),
+	}
+}
+
+func (b *batch) putMessage(id uint64, packet []byte) {
+	b.messages[id] = packet
+	b.count(1, len(packet))
+}
+
+// deleteMessage forgets the message if it was put in this batch, for then it is nowhere else.
+func (b *batch) deleteMessage(id uint64) {
+	packet, known := b.messages[id]
+	if packet != nil {
+		delete(b.messages, id)
+		b.count(-1, -len(packet))
+		return
+	}
+	if !known {
+		b.count(1, 0)
+	}
+	b.messages[id] = nil
+}
+
+func (b *batch) session(id uint64) *sessionChanges {
+	c := b.sessions[id]
+	if c == nil {
+		c = new(sessionChanges)
+		b.sessions[id] = c
+	}
+	return c
+}
+
+func (b *batch) putSession(id uint64, session Session) {
+	c := b.session(id)
+	if !c.put {
+		b.count(1, len(session.ClientID))
+	}
+	c.session, c.put = session, true
+}
+
+func (b *batch) deleteSession(id uint64) {
+	if c := b.sessions[id]; c != nil {
+		b.forget(c)
+	}
+	b.sessions[id] = &sessionChanges{gone: true}
+	b.count(1, 0)
+}
+
+// forget takes what c holds out of the counts.
+func (b *batch) forget(c *sessionChanges) {
+	if c.put {
+		b.count(-1, -len(c.session.ClientID))
+	}
+	if c.gone {
+		b.count(-1, 0)
+	}
+	for filter := range c.subscriptions {
+		b.count(-1, -len(filter))
+	}
+	b.count(-len(c.received)-len(c.queued), 0)
+}
+
+func (b *batch) subscription(id uint64, filter string, qos int8) {
+	c := b.session(id)
+	if c.subscriptions == nil {
+		c.subscriptions = make(map[string]int8)
+	}
+	if _, known := c.subscriptions[filter]; !known {
+		b.count(1, len(filter))
+	}
+	c.subscriptions[filter] = qos
+}
+
+// received never forgets: a Packet Identifier is used again and again, and may be on disk.
+func (b *batch) received(id uint64, packetID uint16, put bool) {
+	c := b.session(id)
+	if c.received == nil {
+		c.received = make(map[uint16]bool)
+	}
+	if _, known := c.received[packetID]; !known {
+		b.count(1, 0)
+	}
+	c.received[packetID] = put
+}
+
+func (b *batch) putQueued(id uint64, q Queued) {
+	c := b.session(id)
+	if c.queued == nil {
+		c.queued = make(map[queuedKey]queuedChange)
+	}
+	key := queuedKey{q.Seq, q.Flow}
+	before, known := c.queued[key]
+	if !known {
+		b.count(1, 0)
+	}
+	c.queued[key] = queuedChange{
+		messageID: q.MessageID, qos: q.QoS, retain: q.Retain, released: q.Released,
+		fresh: before.fresh || !known && !q.Released,
+	}
+}
+
+// deleteQueued forgets what was queued in this batch, for then it is nowhere else.
+func (b *batch) deleteQueued(id uint64, flow uint8, seq uint64) {
+	c := b.session(id)
+	key := queuedKey{seq, flow}
+	before, known := c.queued[key]
+	if before.fresh {
+		delete(c.queued, key)
+		b.count(-1, 0)
+		return
+	}
+	if c.queued == nil {
+		c.queued = make(map[queuedKey]queuedChange)
+	}
+	if !known {
+		b.count(1, 0)
+	}
+	c.queued[key] = queuedChange{gone: true}
+}
+
+func (b *batch) retain(topic string, r retained) {
+	if before, known := b.retained[topic]; known {
+		b.count(-1, -len(topic)-len(before.packet))
+	}
+	b.retained[topic] = r
+	b.count(1, len(topic)+len(r.packet))
+}
+
+func (b *batch) count(changes, bytes int) {
+	b.changes += changes
+	b.bytes += int64(bytes)
+}

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Stats is what a Store counts.
+type Stats struct {
+	Pending      int           // changes that are not on disk yet
+	PendingBytes int64         // of packets, topics, filters and Client Identifiers in them
+	Commits      uint64        // transactions that are on disk
+	Failures     uint64        // transactions that failed
+	Failing      bool          // the latest one failed
+	Records      uint64        // on disk
+	LastCommit   time.Time     // zero: none yet
+	CommitTime   time.Duration // that all transactions took together, with waiting for the disk
+	FileBytes    int64         // size of the file
+}
+
+// counters are written by the writer, but for taking, which also who takes the batch writes. atomic
+type counters struct {
+	taken, takenBytes atomic.Int64 // of the batch that is being saved
+	commits, failures atomic.Uint64
+	records           atomic.Uint64
+	lastCommit        atomic.Int64 // nanoseconds of Unix time
+	commitTime        atomic.Int64
+	fileBytes         atomic.Int64
+}
+
+// Stats returns what was counted up to now. Any goroutine may call it. nil Store: zero.
+func (s *Store) Stats() Stats {
+	if s == nil {
+		return Stats{}
+	}
+	s.mu.Lock()
+	changes, bytes := s.pending.changes, s.pending.bytes
+	s.mu.Unlock()
+	c := &s.counters
+	stats := Stats{
+		Pending:      changes + int(c.taken.Load()),
+		PendingBytes: bytes + c.takenBytes.Load(),
+		Commits:      c.commits.Load(),
+		Failures:     c.failures.Load(),
+		Failing:      s.failing.Load(),
+		Records:      c.records.Load(),
+		CommitTime:   time.Duration(c.commitTime.Load()),
+		FileBytes:    c.fileBytes.Load(),
+	}
+	if at := c.lastCommit.Load(); at != 0 {
+		stats.LastCommit = time.Unix(0, at)
+	}
+	return stats
+}

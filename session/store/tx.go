@@ -1,0 +1,158 @@
+package store
+
+// Tx notes changes that belong together. It is lent by Begin until End, to one goroutine. All methods of a nil Tx do
+// nothing. Byte slices and strings are kept: they must not change any more.
+type Tx struct {
+	store *Store
+	batch *batch
+	noted bool
+}
+
+// Session is what is saved of a session itself.
+type Session struct {
+	ClientID string
+	Left     int64 // when its client left, in milliseconds of Unix time; 0: it is connected
+}
+
+// Queued is a message on its way to a session.
+type Queued struct {
+	Flow      uint8
+	Seq       uint64 // orders the messages of a flow
+	MessageID uint64 // of the message; 0 when Released
+	QoS       byte   // of the delivery
+	Retain    bool   // to be sent with RETAIN
+	Released  bool   // PUBREC came: what is left is PUBREL and PUBCOMP
+}
+
+// End ends the change and returns the number of the batch that acknowledgements must wait for: 0 when there is no need,
+// because nothing was noted or, with Interval, saving works. Numbers never decrease.
+func (t *Tx) End() (batch uint64) {
+	if t == nil {
+		return 0
+	}
+	s, b := t.store, t.batch
+	if t.noted {
+		if s.options.Sync == Always || s.failing.Load() {
+			batch = b.number
+		}
+		s.announce(b)
+	}
+	s.mu.Unlock()
+	return batch
+}
+
+// PutSession notes a session, new or changed. Identifiers are never used again, in the life of the process.
+func (t *Tx) PutSession(id uint64, session Session) {
+	if t == nil {
+		return
+	}
+	t.noted = true
+	t.batch.putSession(id, session)
+}
+
+// DeleteSession notes the end of a session, of its subscriptions, of the Packet Identifiers received and of what is
+// queued for it. The messages are the caller's to delete.
+func (t *Tx) DeleteSession(id uint64) {
+	if t == nil {
+		return
+	}
+	t.noted = true
+	t.batch.deleteSession(id)
+}
+
+// PutSubscription notes a subscription and its granted QoS.
+func (t *Tx) PutSubscription(id uint64, filter string, qos byte) {
+	if t == nil {
+		return
+	}
+	t.noted = true
+	t.batch.subscription(id, filter, int8(qos))
+}
+
+// DeleteSubscription notes that a subscription ended.
+func (t *Tx) DeleteSubscription(id uint64, filter string) {
+	if t == nil {
+		return
+	}
+	t.noted = true
+	t.batch.subscription(id, filter, deleted)
+}
+
+// PutReceived notes the Packet Identifier of a QoS 2 PUBLISH that waits for PUBREL [MQTT-4.3.3-2]. Noting it again
+// changes nothing, and makes End return the batch to wait for.
+func (t *Tx) PutReceived(id uint64, packetID uint16) {
+	if t == nil {
+		return
+	}
+	t.noted = true
+	t.batch.received(id, packetID, true)
+}
+
+// DeleteReceived notes that PUBREL came.
+func (t *Tx) DeleteReceived(id uint64, packetID uint16) {
+	if t == nil {
+		return
+	}
+	t.noted = true
+	t.batch.received(id, packetID, false)
+}
+
+// PutMessage notes a message, a whole PUBLISH packet, that is queued for one session or several. It is called once for
+// a message; identifiers are never used again.
+func (t *Tx) PutMessage(messageID uint64, packet []byte) {
+	if t == nil {
+		return
+	}
+	t.noted = true
+	t.batch.putMessage(messageID, packet)
+}
+
+// DeleteMessage notes that a message is queued for nobody any more.
+func (t *Tx) DeleteMessage(messageID uint64) {
+	if t == nil {
+		return
+	}
+	t.noted = true
+	t.batch.deleteMessage(messageID)
+}
+
+// PutQueued notes a message that is queued for a session, with Released false, and later, with Released true, that its
+// PUBREC came. The pair of q.Flow and q.Seq is never used again in the session.
+func (t *Tx) PutQueued(id uint64, q Queued) {
+	if t == nil {
+		return
+	}
+	t.noted = true
+	t.batch.putQueued(id, q)
+}
+
+// DeleteQueued notes that a message is not queued for the session any more.
+func (t *Tx) DeleteQueued(id uint64, flow uint8, seq uint64) {
+	if t == nil {
+		return
+	}
+	t.noted = true
+	t.batch.deleteQueued(id, flow, seq)
+}
+
+// PutRetained notes the retained message of a topic: a whole PUBLISH packet with RETAIN set, and its QoS. topic is not
+// empty [MQTT-4.7.3-1].
+func (t *Tx) PutRetained(topic string, packet []byte, qos byte) {
+	if t == nil {
+		return
+	}
+	if topic == "" {
+		panic("store: a topic has at least one character")
+	}
+	t.noted = true
+	t.batch.retain(topic, retained{packet, qos})
+}
+
+// DeleteRetained notes that a topic has no retained message any more.
+func (t *Tx) DeleteRetained(topic string) {
+	if t == nil {
+		return
+	}
+	t.noted = true
+	t.batch.retain(topic, retained{})
+}
