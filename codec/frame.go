@@ -146,12 +146,24 @@ func PacketSize(b []byte) int {
 // PublishTopic returns the Topic Name of a whole PUBLISH packet that was decoded or encoded here: nothing is checked.
 // It borrows packet.
 func PublishTopic(packet []byte) []byte {
-	at := 1
+	at, end := topicPlace(packet)
+	return packet[at:end:end]
+}
+
+// PublishPayload is [PublishTopic] for the payload of a packet of QoS 0.
+func PublishPayload(packet []byte) []byte {
+	_, end := topicPlace(packet)
+	return packet[end:]
+}
+
+// topicPlace returns where the Topic Name of a whole PUBLISH packet begins and ends.
+func topicPlace(packet []byte) (at, end int) {
+	at = 1
 	for packet[at] >= 0x80 {
 		at++
 	}
 	n := int(packet[at+1])<<8 | int(packet[at+2])
-	return packet[at+3 : at+3+n]
+	return at + 3, at + 3 + n
 }
 
 // shortHeader is readHeader for what is most frequent, a faultless header of two or three bytes, and is small enough

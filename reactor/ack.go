@@ -1,21 +1,47 @@
 package reactor
 
-import "mqttd/codec"
+import (
+	"mqttd/codec"
+	"mqttd/session"
+)
 
-// onAck handles the packets that follow a QoS 1 or 2 PUBLISH.
+// onAck handles the packets that follow a QoS 1 or 2 PUBLISH. One that names no message that is due for it changes nothing.
 func (l *loop) onAck(c *conn, f codec.Frame) error {
 	packetID, err := codec.ParseAck(f, c.session.Version)
 	if err != nil {
 		return err
 	}
-	switch f.Type {
-	case codec.PUBREL: // the sender will not send this message again [MQTT-4.3.3-2]
-		c.session.Release(packetID)
-		l.replies = codec.AppendAck(l.replies, codec.PUBCOMP, packetID)
-	case codec.PUBREC:
-		// Nothing is sent at QoS 2 yet, so the client speaks of an earlier session. PUBREL
-		// lets it come to an end.
+	if f.Type != codec.PUBREL {
+		l.acknowledged(c, f.Type, packetID)
+		return nil
+	}
+	tx := l.server.store.Begin() // the sender will not send this message again [MQTT-4.3.3-2]
+	c.session.Release(tx, packetID)
+	l.keeps(tx)
+	l.replies = codec.AppendAck(l.replies, codec.PUBCOMP, packetID)
+	return nil
+}
+
+// acknowledged goes on with a message that was sent to c: PUBREC is answered with PUBREL [MQTT-4.3.3-1], also when it speaks of an
+// earlier session, so that the client comes to an end with it.
+func (l *loop) acknowledged(c *conn, t codec.PacketType, packetID uint16) {
+	progress := session.Nothing
+	if o := c.session.Outbox; o != nil {
+		tx := l.server.store.Begin()
+		var qos codec.QoS
+		progress, qos = o.Acknowledge(tx, t, packetID)
+		l.keeps(tx)
+		if progress == session.Received || progress == session.Done && qos == codec.QoS1 {
+			l.above[qos-1].delivered.add(1)
+		}
+	}
+	if t == codec.PUBREC {
 		l.replies = codec.AppendAck(l.replies, codec.PUBREL, packetID)
 	}
-	return nil
+	if progress == session.Done { // the window has room
+		if c.pace == held {
+			l.replaySoon(c)
+		}
+		l.sendSoon(c)
+	}
 }

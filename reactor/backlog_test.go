@@ -63,6 +63,7 @@ func joinSlow(t testing.TB, l *loop, clientID string, filters ...string) *slowRe
 	s.fd, s.end = sockets(t)
 	require.NoError(t, unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<10))
 	c.gc = s
+	c.serves.Store(c.loop)
 	l.engine = closing{loop: l}
 	for _, f := range filters {
 		l.receive(c, codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: f}}))
@@ -338,7 +339,11 @@ func TestPostponedReadersLoseNothing(t *testing.T) {
 		l.flush()
 		require.NotEmpty(t, l.postponed)
 	}
-	require.Less(t, len(types(t, outs[199])), 30)
+	written := 0
+	for _, out := range outs {
+		written += len(types(t, out))
+	}
+	require.Less(t, written, 200*30)
 	for len(l.postponed) > 0 {
 		l.drain()
 	}

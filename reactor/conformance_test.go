@@ -17,6 +17,7 @@ func TestConformance(t *testing.T) {
 				conformance.Run(t, conformance.Target{
 					Address:        s.Addr(),
 					MaxPacketBytes: s.config.MaxPacketBytes,
+					MaxQoS:         2, PersistentSessions: true,
 					ConnectTimeout: s.config.ConnectTimeout,
 					KeepAliveSlack: 10 * time.Second, // on a machine that has much else to do
 				})

@@ -1,6 +1,8 @@
 package reactor
 
 import (
+	"sync/atomic"
+
 	"github.com/panjf2000/gnet/v2"
 
 	"mqttd/codec"
@@ -11,17 +13,21 @@ import (
 type conn struct {
 	loop *loop // immutable; other loops may read it
 
+	// serves is loop while the connection is open, else nil: a handle may name a connection that another loop has. Written by
+	// its loop, anyone may load it.
+	serves atomic.Pointer[loop]
+
 	gc      gnet.Conn // nil once closed: a gnet.Conn kept longer writes to whoever got the descriptor next
 	decoder codec.Decoder
-	session *session.Session // nil before CONNECT
-	handle  session.Handle   // NoHandle before CONNECT
+	session *session.Session // nil before CONNECT; others may read it who have c from a slot
+	handle  session.Handle   // of session; NoHandle before CONNECT
 	replay  *replay          // retained messages still to send; nil: none
 
 	state     session.State
 	pace      pace // when it is written to
 	lists     lists
 	opened    bool // its loop has got it; set before anyone else looks
-	owed      bool // replies for it stand in loop.owed
+	owed      int  // bytes of replies for it in loop.owed
 	awaiting  bool // a takeover: the connection before this one is not gone yet
 	undead    bool // closed and reaped, but awaiting: not buried yet
 	connected bool // CONNACK 0x00 went out at some time
@@ -43,9 +49,10 @@ type conn struct {
 	backlog    backlog     // what waits for the reader
 	congestion *congestion // nil unless blocked
 
-	successor session.Handle // who waits for this one to be gone; NoHandle: nobody
-	reason    error          // why the connection ends, for the log
-	since     int64          // when CONNACK 0x00 was written, in Unix milliseconds
+	successor *conn // who waits for this one to be gone; nil: nobody
+	released  bool  // it has given its Client Identifier up
+	reason    error // why the connection ends, for the log
+	since     int64 // when CONNACK 0x00 was written, in Unix milliseconds
 }
 
 func (c *conn) live() bool { return c.gc != nil }

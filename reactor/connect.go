@@ -39,7 +39,7 @@ func (l *loop) onConnect(c *conn, f codec.Frame) error {
 	c.session = session.New(handle, clientID, &p)
 	c.handle = handle
 	c.decoder.SetVersion(p.Version)
-	if previous, taken := l.server.clients.Claim(clientID, handle); taken {
+	if previous := l.server.clients.Claim(clientID, c); previous != nil {
 		l.takeOver(c, previous)
 		return nil
 	}
@@ -90,14 +90,16 @@ func (l *loop) refuse(code codec.ConnackCode, reason error) error {
 // refused is the end of a connection that got a CONNACK with a code: no violation.
 type refused struct{ error }
 
-// accept answers c's CONNECT with CONNACK 0x00. Session Present is always 0: sessions end with
-// their connection [MQTT-3.2.2-1].
+// accept answers c's CONNECT with CONNACK 0x00, as nobody else has its Client Identifier. What the client is sent because of the
+// session that it has, or resumes, follows.
 func (l *loop) accept(c *conn) {
+	present := l.resume(c)
 	c.state, c.connected, c.since = session.Connected, true, time.Now().UnixMilli()
 	l.wheel.refile(c, keepAlivePatience(c.session.KeepAliveSeconds))
-	l.replies = codec.AppendConnack(l.replies, codec.Connack{Code: codec.Accepted})
+	l.replies = codec.AppendConnack(l.replies, codec.Connack{Code: codec.Accepted, SessionPresent: present})
 	l.connects.add(1)
-	l.server.lines.connected(l.server, c)
+	l.server.lines.connected(l.server, c, present)
+	l.sendSoon(c)
 }
 
 // connectPatience returns after how many ticks a connection without CONNECT is given up.

@@ -140,7 +140,7 @@ func (l *loop) deliver(log *roundLog) {
 			if c := l.reader(t.ID); c != nil {
 				l.send(c, log.bytes[r.from:r.to], r.messages)
 			} else {
-				l.tally.gone += r.messages
+				l.missed(t.ID, r.messages)
 			}
 		}
 		l.fannedOut(log.began, first, len(targets))
@@ -192,12 +192,22 @@ func (l *loop) forgetSpans() {
 	}
 }
 
-// reader returns the connection that a route names, nil when it has gone.
+// reader returns the open connection of this loop that a route names, nil when there is none any more.
 func (l *loop) reader(id uint64) *conn {
-	if c := l.server.table.Resolve(session.Handle(id)); c != nil && c.live() {
+	if c := l.server.table.Resolve(session.Handle(id)); c != nil && c.serves.Load() == l {
 		return c
 	}
 	return nil
+}
+
+// missed counts QoS 0 messages for a client without a connection here: it is away, on another loop by now, or its connection
+// has just ended.
+func (l *loop) missed(id, messages uint64) {
+	reason := ReasonAbsent
+	if c := l.server.table.Resolve(session.Handle(id)); c == nil || c.loop == l && c.session.CleanSession {
+		reason = ReasonCutOff
+	}
+	l.tally.missed[reason] += messages
 }
 
 // collect notes the run for each of its readers, merging it with the span before when they touch,
@@ -206,7 +216,7 @@ func (l *loop) collect(r *run) {
 	for _, t := range l.match(r) {
 		c := l.reader(t.ID)
 		if c == nil {
-			l.tally.gone += r.messages
+			l.missed(t.ID, r.messages)
 			continue
 		}
 		if c.lastSpan != 0 {

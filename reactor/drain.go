@@ -44,9 +44,13 @@ func (l *loop) open(m letter) {
 	case letterRelieve:
 		l.cutLargest()
 	case letterKick:
-		l.kick(m.handle, m.waiter)
+		l.kick(m.conn, m.waiter)
 	case letterReleased:
-		l.released(m.handle)
+		l.released(m.conn)
+	case letterSend:
+		l.sendSoon(m.conn)
+	case letterSaved:
+		l.saved()
 	case letterQuiesce:
 		defer func() { m.answer <- 0 }()
 		l.quiesced = true

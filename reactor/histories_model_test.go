@@ -17,8 +17,8 @@ import (
 // fast in it. What the broker is going to learn stands here, and in the methods grant, resume and
 // suspend.
 const (
-	modelGrantsAtMost = codec.QoS0 // in SUBACK, and so at delivery
-	modelPersists     = false      // sessions without Clean Session outlive their connection
+	modelGrantsAtMost = codec.QoS2 // in SUBACK, and so at delivery
+	modelPersists     = true       // sessions without Clean Session outlive their connection
 	modelIgnoresSYS   = true       // what clients publish to $SYS is acknowledged and goes nowhere
 )
 

@@ -31,6 +31,13 @@ type ClientInfo struct {
 	WaitingBytes       int
 	Congested          bool // its socket takes no more
 
+	// Its part of the ledger of QoS 1 and 2, since its session began, or the broker. Inflight messages were sent
+	// and are not acknowledged to the end.
+	Above          session.Book
+	QueuedMessages int
+	QueueBytes     int
+	Inflight       int
+
 	Kernel     *KernelInfo // set by Server.Client only
 	Verdict    Verdict     // set by Server.Client only
 	VerdictWhy string      // a sentence
@@ -112,13 +119,12 @@ func (s *Server) loopsOf(handles []session.Handle) (loops []*loop) {
 // something waits for the client it is asked twice, verdictInterval apart, for the verdict is about now. Any
 // goroutine may call it but a loop.
 func (s *Server) Client(ctx context.Context, clientID string) (info ClientInfo, ok bool, err error) {
-	handle, ok := s.clients.Lookup(clientID)
-	c := s.table.Resolve(handle)
-	if !ok || c == nil {
+	c := s.clients.Lookup(clientID)
+	if c == nil {
 		return info, false, nil
 	}
 	look := func() (*ClientInfo, error) {
-		return queryOne(ctx, s, c.loop, func(l *loop) *ClientInfo { return l.examine(handle) })
+		return queryOne(ctx, s, c.loop, func(l *loop) *ClientInfo { return l.examine(c) })
 	}
 	now, err := look()
 	if err != nil || now == nil {
@@ -240,9 +246,8 @@ func (l *loop) infosOf(handles []session.Handle) []ClientInfo {
 }
 
 // examine answers for one connection, with what the kernel knows of it; nil when it has gone.
-func (l *loop) examine(h session.Handle) *ClientInfo {
-	c := l.connected(h)
-	if c == nil {
+func (l *loop) examine(c *conn) *ClientInfo {
+	if !c.live() || c.state != session.Connected {
 		return nil
 	}
 	info := l.info(c)
@@ -281,6 +286,11 @@ func (l *loop) info(c *conn) ClientInfo {
 		info.Dropped = *c.losses
 	}
 	info.Matched = info.Delivered + info.Dropped.Total() + info.WaitingMessages
+	if o := c.session.Outbox; o != nil {
+		info.QueuedMessages, info.QueueBytes = o.Waiting()
+		info.Inflight = o.Inflight()
+		info.Above = o.Book()
+	}
 	return info
 }
 

@@ -28,13 +28,21 @@ const (
 	// ReasonHandover: the reader's loop did not take messages of another loop in time.
 	ReasonHandover
 
+	// ReasonAbsent: the client is away, and the message, or the subscription, is of QoS 0.
+	ReasonAbsent
+	// ReasonQueueFull: a message above QoS 0, and as many as may wait for the client already.
+	ReasonQueueFull
+	// ReasonExpired: a message above QoS 0 for a client that stayed away until its session ended.
+	ReasonExpired
+
 	// Reasons is how many there are.
 	Reasons
 )
 
 // String returns the reason's name in $SYS topics, metrics and the API.
 func (r Reason) String() string {
-	return [Reasons]string{"slow", "too_large", "conflated", "cut_off", "memory", "handover"}[r]
+	return [Reasons]string{"slow", "too_large", "conflated", "cut_off", "memory", "handover", "absent",
+		"queue_full", "expired"}[r]
 }
 
 // Losses counts dropped messages by Reason.
@@ -87,7 +95,8 @@ func (l *loop) forgetLoser(c *conn) {
 
 // tally is what a loop counts per reader, taken into its counters once per turn.
 type tally struct {
-	matched, gone                 uint64
+	matched                       uint64
+	missed                        Losses
 	delivered                     int64
 	bytesSent                     int
 	waitingMessages, waitingBytes int64
@@ -101,7 +110,11 @@ func (l *loop) account() {
 	}
 	l.matched.add(t.matched)
 	l.delivered.add(uint64(t.delivered))
-	l.dropped[ReasonCutOff].add(t.gone)
+	if t.missed != (Losses{}) {
+		for reason, n := range t.missed {
+			l.dropped[reason].add(n)
+		}
+	}
 	l.bytesSent.add(uint64(t.bytesSent))
 	l.waitingMessages.add(uint64(t.waitingMessages))
 	l.waitingBytes.add(uint64(t.waitingBytes))

@@ -16,6 +16,8 @@ type Limits struct {
 	Descriptors uint64 // the process's limit
 
 	TotalBufferBytes int // of what waits for all readers together
+	TotalQueueBytes  int // of QoS 1 and 2 messages that wait for all clients together
+	Sessions         int // of clients that are away
 }
 
 const (
@@ -61,15 +63,15 @@ func fitLimits(descriptors uint64, loops, maxClients int) (Limits, error) {
 	return Limits{MaxClients: int(clients), Connections: int(clients + room), Descriptors: descriptors}, nil
 }
 
-// totalBufferMax is the default bound of what waits for all readers, unless a quarter of the memory is less.
-const totalBufferMax = 1 << 30
+// quarterMax is the most that a quarter of the memory is taken for.
+const quarterMax = 1 << 30
 
-// totalBuffer returns the bound of what waits for all readers together.
-func totalBuffer(configured int) int {
+// orQuarter returns a bound of memory: as it is configured, or a quarter of what the system, or the container, has.
+func orQuarter(configured int) int {
 	if configured > 0 {
 		return configured
 	}
-	total := totalBufferMax
+	total := quarterMax
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) == nil {
 		total = int(min(uint64(total), info.Totalram*uint64(info.Unit)/4))

@@ -21,6 +21,9 @@ type lines struct {
 	strangers             lineLimit // connections that were never accepted
 	refusals              lineLimit // messages for $SYS
 	retainedFulls         seldomLine
+	queueFulls            seldomLine
+	queuesFulls           seldomLine
+	evictions             seldomLine
 	acceptFailures        seldomLine
 	rateRefusals          seldomLine
 }
@@ -46,13 +49,13 @@ func (s *Server) newSecond(k *lineLimit) int64 {
 }
 
 // connected tells of a client that was accepted.
-func (n *lines) connected(s *Server, c *conn) {
+func (n *lines) connected(s *Server, c *conn, present bool) {
 	if s.log.GetLevel() > zerolog.InfoLevel || !s.mayLog(&n.connects) {
 		return
 	}
 	s.log.Info().Str("client_id", cut(c.session.ClientID)).Stringer("remote", c.gc.RemoteAddr()).
 		Stringer("proto", c.session.Version).Uint16("keepalive", c.session.KeepAliveSeconds).
-		Bool("clean", c.session.CleanSession).Msg("client connected")
+		Bool("clean", c.session.CleanSession).Bool("session_present", present).Msg("client connected")
 }
 
 // disconnected tells of a connection that ended. One that was never accepted is the peer's
@@ -100,6 +103,44 @@ func (n *lines) retainedFull(s *Server) {
 	}
 	s.log.Warn().Int("messages", s.retained.Len()).Int("bytes", s.retained.Bytes()).
 		Msg("store of retained messages is full: messages are delivered but not retained")
+}
+
+// queueFull tells that a message above QoS 0 was not queued for a client.
+func (n *lines) queueFull(s *Server, c *conn) {
+	if !n.queueFulls.allow() {
+		return
+	}
+	s.log.Warn().Str("client_id", cut(c.session.ClientID)).
+		Msg("as many messages wait for a client as may: new ones are dropped; see -max-queued-messages and -max-queued-bytes")
+}
+
+// queuesFull tells that the queues of all clients together are full.
+func (n *lines) queuesFull(s *Server) {
+	if !n.queuesFulls.allow() {
+		return
+	}
+	s.log.Warn().Int("bytes", s.queues.Bytes()).
+		Msg("as many QoS 1 and 2 messages wait for all clients as may: new ones are dropped; see -total-queue")
+}
+
+// sessionEvicted tells that the session of a client that is away has ended early.
+func (n *lines) sessionEvicted(s *Server) {
+	if !n.evictions.allow() {
+		return
+	}
+	s.log.Warn().Int("max_sessions", s.limits.Sessions).
+		Msg("more clients are away than sessions are kept: those go first that have been away longest; see -max-sessions")
+}
+
+// notSaved tells that the store cannot save. The store calls it once a minute at most.
+func (n *lines) notSaved(s *Server, err error) {
+	s.log.Error().Err(err).Str("data_dir", s.config.DataDir).
+		Msg("cannot save: acknowledgements at QoS 1 and 2 wait until it works again; is the disk full?")
+}
+
+// savedAgain tells that it can.
+func (n *lines) savedAgain(s *Server) {
+	s.log.Info().Str("data_dir", s.config.DataDir).Msg("saved again: nothing is missing")
 }
 
 // acceptFailed tells that a client could not get in because of err.

@@ -44,6 +44,7 @@ type loop struct {
 	published      [3]uint64 // PUBLISH packets in it, by QoS, not yet counted
 	publishedBytes uint64    // their payloads
 	replies        []byte    // packets for serving, written when its input is handled
+	unsaved        uint64    // batch of the store that the replies to serving wait for; 0: none
 	owed           []owed    // replies that wait for the flush, in order
 	debt           []byte    // their bytes
 	codes          []byte    // scratch of onSubscribe
@@ -78,12 +79,15 @@ type loop struct {
 
 	replayDue bool // a turn of replaying comes with the next settle
 
-	losers    []*conn          // those with losses, until they are buried
-	expired   []*conn          // silent for too long, to be closed
-	reaped    []*conn          // closed, to be buried
-	buried    []*conn          // buried, to be released after the flush
-	willsDone int              // of buried, have published their Will
-	waiting   []session.Handle // those who waited for a connection that is released now
+	sending []*conn // whose outboxes have something to be sent
+	unsent  []*conn // whose outboxes wait for the store
+
+	losers    []*conn // those with losses, until they are buried
+	expired   []*conn // silent for too long, to be closed
+	reaped    []*conn // closed, to be buried
+	buried    []*conn // buried, to be released after the flush
+	willsDone int     // of buried, have published their Will
+	waiting   []*conn // those who waited for a connection that is released now
 
 	quiesced bool // shutting down: input is thrown away
 }
@@ -145,9 +149,10 @@ func (l *loop) settle() {
 		l.flush()
 		l.releaseBuried()
 		l.announceReleased()
-		if l.replayDue && l.log.empty() && len(l.owed) == 0 { // replies first: a CONNACK may be among them
+		if l.replayDue && l.log.empty() {
 			l.replayTurn()
 		}
+		l.sendTurn()
 		if l.relieveDue {
 			l.relieve()
 		}
@@ -160,7 +165,7 @@ func (l *loop) settle() {
 
 // pending reports whether settle has something to do.
 func (l *loop) pending() bool {
-	return !l.log.empty() || len(l.deferred) > 0 || len(l.owed) > 0 || l.replayDue || l.relieveDue ||
+	return !l.log.empty() || len(l.deferred) > 0 || l.mayPay() || l.replayDue || l.relieveDue || len(l.sending) > 0 ||
 		len(l.expired) > 0 || len(l.reaped) > 0 || len(l.buried) > 0 || len(l.waiting) > 0
 }
 
@@ -205,6 +210,7 @@ func (l *loop) opened(c *conn, gc gnet.Conn) gnet.Action {
 	}
 	l.accepted.add(1)
 	c.gc = gc
+	c.serves.Store(l)
 	c.seenTick = l.wheel.now
 	c.patienceTicks = connectPatience(l.config.ConnectTimeout)
 	l.wheel.file(c)
@@ -247,7 +253,7 @@ func (l *loop) served(c *conn) {
 	} else {
 		l.writeReplies()
 	}
-	l.serving = nil
+	l.serving, l.unsaved = nil, 0
 	for qos, n := range l.published {
 		if n > 0 {
 			l.publishReceived[qos].add(n)
@@ -288,6 +294,7 @@ func (l *loop) closed(c *conn, err error) {
 		c.reason = lostReason(err)
 	}
 	c.gc = nil
+	c.serves.Store(nil)
 	c.state = session.Closed
 	l.endBacklog(c)
 	c.decoder.Release()

@@ -21,6 +21,7 @@ import (
 func arrive(l *loop) (*conn, *sink) {
 	out := &sink{keep: true}
 	c := &conn{loop: l, gc: out}
+	c.serves.Store(l)
 	l.wheel.file(c)
 	return c, out
 }
@@ -231,7 +232,7 @@ func TestPanicInTheLoopLeavesItWhole(t *testing.T) {
 	}
 	s.loops[1].settle()
 	answers := make(chan int, 1)
-	l.post(letter{kind: letterKick, handle: ^session.Handle(0)}) // no such slot
+	l.post(letter{kind: letterCall, call: func() { panic("a bug") }})
 	l.post(letter{kind: letterPending, answer: answers})
 	out.keep = true
 	l.drain()

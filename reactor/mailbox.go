@@ -5,16 +5,15 @@ import (
 	"sync/atomic"
 
 	"mqttd/router"
-	"mqttd/session"
 )
 
 // letter is what one loop, or the server, tells another loop.
 type letter struct {
 	kind   letterKind
-	handle session.Handle // letterKick, letterReleased: whom it concerns
-	waiter session.Handle // letterKick: who waits for it
-	answer chan<- int     // letterQuiesce, letterPending
-	call   func()         // letterCall
+	conn   *conn      // letterKick, letterReleased, letterSend: whom it concerns
+	waiter *conn      // letterKick: who waits for it
+	answer chan<- int // letterQuiesce, letterPending
+	call   func()     // letterCall
 }
 
 type letterKind uint8
@@ -23,8 +22,10 @@ const (
 	letterTick     letterKind = iota // a second has passed
 	letterLook                       // look at the congested connections
 	letterRelieve                    // close the connection for which most waits
-	letterKick                       // close handle: waiter has taken its Client Identifier over
-	letterReleased                   // the connection that handle waits for is gone
+	letterKick                       // close conn: waiter has taken its Client Identifier over
+	letterReleased                   // the connection that conn waits for is gone
+	letterSend                       // the outbox of conn's session has something to be sent
+	letterSaved                      // the store has committed
 	letterQuiesce                    // read no more input, flush, then answer
 	letterPending                    // answer with the bytes that wait for this loop's readers
 	letterCall                       // call

@@ -108,8 +108,7 @@ func TestVerdictOfANetworkThatIsGone(t *testing.T) {
 	assert.Equal(t, VerdictNetwork, info.Verdict, info.VerdictWhy)
 	t.Log(info.VerdictWhy)
 	onLoopWait(t, s.loops[0], func(l *loop) { // or the stop would wait for it
-		handle, _ := s.clients.Lookup("far")
-		if c := l.connected(handle); c != nil {
+		if c := s.clients.Lookup("far"); c != nil {
 			l.close(c, errStopping)
 		}
 	})

@@ -57,6 +57,7 @@ func stillServer(t testing.TB, loops int) *Server {
 func join(t testing.TB, l *loop, clientID string, filters ...string) (*conn, *sink) {
 	out := &sink{}
 	c := &conn{loop: l, gc: out}
+	c.serves.Store(l)
 	l.wheel.file(c)
 	input := codec.AppendConnect(nil, &codec.Connect{Version: codec.Version311, CleanSession: true, ClientID: []byte(clientID)})
 	for _, f := range filters {

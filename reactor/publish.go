@@ -4,9 +4,10 @@ import (
 	"mqttd/codec"
 	"mqttd/router"
 	"mqttd/session"
+	"mqttd/session/store"
 )
 
-// onPublish acknowledges a PUBLISH as its QoS demands and sends it on at QoS 0.
+// onPublish sends a PUBLISH of QoS 0 on.
 func (l *loop) onPublish(c *conn, f *codec.Frame) error {
 	var p codec.Publish
 	if err := p.Parse(f, c.session.Version); err != nil {
@@ -18,21 +19,17 @@ func (l *loop) onPublish(c *conn, f *codec.Frame) error {
 	}
 	l.published[p.QoS]++
 	l.publishedBytes += uint64(len(p.Payload))
-	switch p.QoS {
-	case codec.QoS1:
-		l.replies = codec.AppendAck(l.replies, codec.PUBACK, p.PacketID)
-	case codec.QoS2:
-		l.replies = codec.AppendAck(l.replies, codec.PUBREC, p.PacketID)
-		if !c.session.Receive(p.PacketID) {
-			return nil // published when it came first [MQTT-4.3.3-2]
-		}
+	if p.QoS > codec.QoS0 {
+		return l.onPublishAbove(c, &p, route)
 	}
 	if p.Topic[0] == '$' && underSys(p.Topic) {
 		l.refusePublish(c, p.Topic)
 		return nil
 	}
 	if p.Retain {
-		l.retain(p.Topic, p.Payload)
+		tx := l.server.store.Begin()
+		l.retain(tx, p.Topic, p.Payload, p.QoS)
+		tx.End() // nobody is told
 		// Who subscribed meanwhile is in the route, or finds the message retained.
 		if route, err = l.routes.Route(p.Topic); err != nil {
 			return err
@@ -41,10 +38,43 @@ func (l *loop) onPublish(c *conn, f *codec.Frame) error {
 	if route.Len() == 0 {
 		return nil
 	}
-	if p.QoS == codec.QoS0 && isMinimal(f) {
+	if isMinimal(f) {
 		l.append(f.Bytes, route)
 	} else {
 		l.encode(p.Topic, p.Payload, route)
+	}
+	return nil
+}
+
+// onPublishAbove acknowledges a PUBLISH of QoS 1 or 2 and sends it on, to each subscriber at the lower of its QoS and the
+// granted one [MQTT-3.8.4-6].
+func (l *loop) onPublishAbove(c *conn, p *codec.Publish, route *router.Route) error {
+	tx := l.server.store.Begin() // what this packet changes is saved as a whole, or not at all
+	defer func() { l.keeps(tx) }()
+	if p.QoS == codec.QoS1 {
+		l.replies = codec.AppendAck(l.replies, codec.PUBACK, p.PacketID)
+	} else {
+		l.replies = codec.AppendAck(l.replies, codec.PUBREC, p.PacketID)
+		if !c.session.Receive(tx, p.PacketID) {
+			return nil // published when it came first [MQTT-4.3.3-2]
+		}
+	}
+	if p.Topic[0] == '$' && underSys(p.Topic) {
+		l.refusePublish(c, p.Topic)
+		return nil
+	}
+	if p.Retain {
+		l.retain(tx, p.Topic, p.Payload, p.QoS)
+		var err error
+		if route, err = l.routes.Route(p.Topic); err != nil {
+			return err
+		}
+	}
+	rest := l.enqueue(tx, p.Topic, p.Payload, p.QoS, route)
+	l.keeps(tx) // before a flush: that may wait for another loop
+	tx = nil
+	if rest.Len() > 0 {
+		l.encode(p.Topic, p.Payload, rest)
 	}
 	return nil
 }
@@ -83,12 +113,12 @@ func (l *loop) flushIfLarge() {
 
 // retain stores the message for later subscribers [MQTT-3.3.1-5], or with an empty payload
 // removes the one there was [MQTT-3.3.1-10] [MQTT-3.3.1-11].
-func (l *loop) retain(topic, payload []byte) {
+func (l *loop) retain(tx *store.Tx, topic, payload []byte, qos codec.QoS) {
 	if len(payload) == 0 {
-		l.server.retained.Clear(topic)
+		l.server.retained.Clear(keeper{tx}, topic)
 		return
 	}
-	if !l.server.retained.Store(topic, retainedPacket(topic, payload)) {
+	if !l.server.retained.Store(keeper{tx}, topic, retainedPacket(topic, payload, qos)) {
 		l.retainedRefused.add(1)
 		l.server.lines.retainedFull(l.server)
 	}
@@ -108,16 +138,56 @@ func (l *loop) publishWill(c *conn, w *session.Will) {
 		l.refusePublish(c, topic)
 		return
 	}
+	tx := l.server.store.Begin()
+	defer func() { tx.End() }()
 	if w.Retain {
-		l.retain(topic, w.Payload)
+		l.retain(tx, topic, w.Payload, w.QoS)
 	}
-	l.spread(topic, w.Payload)
+	route, err := l.routes.Route(topic)
+	if err != nil {
+		return // beyond limits that have been lowered
+	}
+	if w.QoS > codec.QoS0 {
+		route = l.enqueue(tx, topic, w.Payload, w.QoS, route)
+	}
+	tx.End()
+	tx = nil
+	if route.Len() > 0 {
+		l.encode(topic, w.Payload, route)
+	}
 }
 
-// spread sends a message of the broker's own, or a Will, to its subscribers. The topic must be valid.
-func (l *loop) spread(topic, payload []byte) {
-	route, err := l.routes.Route(topic)
-	if err == nil && route.Len() > 0 {
-		l.encode(topic, payload, route)
+// keeper notes the changes of retained messages for the store.
+type keeper struct{ tx *store.Tx }
+
+// PutRetained notes a new message.
+func (k keeper) PutRetained(packet []byte) {
+	if k.tx != nil {
+		k.tx.PutRetained(string(codec.PublishTopic(packet)), packet, byte(retainedQoS(packet)))
 	}
+}
+
+// DeleteRetained notes that a topic has none any more.
+func (k keeper) DeleteRetained(topic []byte) {
+	if k.tx != nil {
+		k.tx.DeleteRetained(string(topic))
+	}
+}
+
+// retainedPacket returns the packet of a retained message as router.RetainedMessage has it.
+func retainedPacket(topic, payload []byte, qos codec.QoS) []byte {
+	packet := codec.AppendPublish(nil, &codec.Publish{Topic: topic, Payload: payload, Retain: true})
+	packet[0] |= byte(qos) << 1
+	return packet
+}
+
+// retainedQoS returns the QoS at which it was published.
+func retainedQoS(packet []byte) codec.QoS { return codec.QoS(packet[0] >> 1 & 3) }
+
+// appendRetained appends it as it goes out at QoS 0.
+func appendRetained(dst, packet []byte) []byte {
+	at := len(dst)
+	dst = append(dst, packet...)
+	dst[at] &^= 3 << 1
+	return dst
 }

@@ -2,13 +2,15 @@ package reactor
 
 import (
 	"container/list"
+
+	"mqttd/codec"
 	"mqttd/router"
 )
 
 // A client that subscribes gets the retained messages that match [MQTT-3.3.1-6], with RETAIN set
 // [MQTT-3.3.1-8]. There may be far more than may wait for one client, so they are sent in pages, the next one
 // when the socket has taken the one before. A page is written past the round log, after a flush, and never
-// dropped for want of room.
+// dropped for want of room. Those above QoS 0 go into the outbox, as many as the window has room for.
 //
 // Live messages wait meanwhile, so that each comes after the retained one of its topic; the slow policy holds
 // for them. A message that was stored, replaced or cleared after the SUBSCRIBE is left out of the pages: the
@@ -18,7 +20,7 @@ import (
 // closed.
 type replay struct {
 	waiting filterQueue    // not begun yet
-	filter  string         // whose messages are being sent
+	grant                  // whose messages are being sent
 	cursor  *router.Cursor // of filter; nil: none
 	found   []*router.RetainedMessage
 	sent    int // the first so many of found
@@ -32,9 +34,9 @@ type replay struct {
 const replayNodes = 256
 
 // startReplay has the retained messages that match the filters sent to c.
-func (l *loop) startReplay(c *conn, filters []string) {
-	filters = l.server.worthReplay(filters)
-	if len(filters) == 0 {
+func (l *loop) startReplay(c *conn, granted []grant) {
+	granted = l.server.worthReplay(granted)
+	if len(granted) == 0 {
 		return
 	}
 	if c.replay == nil {
@@ -43,22 +45,27 @@ func (l *loop) startReplay(c *conn, filters []string) {
 			l.hold(c)
 		}
 	}
-	for _, f := range filters {
-		c.replay.add(f, l.server.retainedFor(f).Sequence())
+	for _, g := range granted {
+		c.replay.add(g, l.server.retainedFor(g.filter).Sequence())
 	}
 }
 
 // hold has c get retained messages: nothing else waits for it, but live ones do from now on.
 func (l *loop) hold(c *conn) {
 	c.pace = held
+	l.replaySoon(c)
+}
+
+// replaySoon has c, which is held, get its next page.
+func (l *loop) replaySoon(c *conn) {
 	l.list(&l.replaying, c, inReplaying)
 	l.replayDue = true
 }
 
 // add queues a filter; one that waits already will be sent once, after this. sequence is that of the last
 // message stored before; newer ones come live.
-func (r *replay) add(filter string, sequence uint64) {
-	r.waiting.push(pendingFilter{filter, sequence})
+func (r *replay) add(g grant, sequence uint64) {
+	r.waiting.push(pendingFilter{g, sequence})
 }
 
 // remove forgets a filter that was unsubscribed. A nil replay has none.
@@ -75,7 +82,7 @@ func (r *replay) remove(filter string) {
 // begin turns to the next filter. There must be one.
 func (r *replay) begin(s *Server) {
 	next := r.waiting.pop()
-	r.filter = next.filter
+	r.grant = next.grant
 	r.cursor = s.retainedFor(next.filter).CursorAt(next.filter, next.sequence)
 }
 
@@ -103,7 +110,7 @@ func (r *replay) done() bool {
 
 // pendingFilter is a filter and the sequence number up to which its messages are retained ones for the client.
 type pendingFilter struct {
-	filter   string
+	grant
 	sequence uint64
 }
 
@@ -148,8 +155,7 @@ func (l *loop) replayTurn() {
 	l.deliverAll(l.takeMail(), nil)
 	more := func(done int) bool { return done == 0 || !l.turn.over }
 	l.inTurn(&l.replaying, inReplaying, more, func(c *conn) {
-		l.sendPages(c)
-		if c.live() && c.pace == held {
+		if c.owed == 0 && l.sendPages(c) && c.live() && c.pace == held {
 			l.list(&l.replaying, c, inReplaying)
 		}
 	})
@@ -158,24 +164,32 @@ func (l *loop) replayTurn() {
 	}
 }
 
-// sendPages writes retained messages to c while its socket takes them and the turn lasts.
-func (l *loop) sendPages(c *conn) {
+// sendPages writes retained messages to c while its socket and its window take them and the turn lasts. It returns false when
+// the window is full: c goes on when an acknowledgement comes.
+func (l *loop) sendPages(c *conn) (more bool) {
 	for c.live() && c.pace == held {
 		p := page{bytes: l.gather[:0], room: min(pageBytesMax, l.config.ClientBufferBytes/2)}
-		c.replay.fill(&p, l)
+		c.replay.fill(&p, l, c)
 		l.gather = p.bytes
 		if p.count > 0 {
 			l.tally.matched += p.count
 			l.pushMessages(c, p.bytes, p.count, nil)
 		}
+		if p.above > 0 && c.live() {
+			l.sendAbove(c)
+		}
 		if c.live() && c.replay.done() {
 			l.finishReplay(c)
-			return
+			return true
+		}
+		if p.windowFull {
+			return false
 		}
 		if l.turn.spent(writeWork(len(p.bytes)), turnMax) {
-			return
+			return true
 		}
 	}
+	return true
 }
 
 // finishReplay has the live messages follow that came meanwhile.
@@ -189,6 +203,7 @@ func (l *loop) finishReplay(c *conn) {
 	if c.pace == held {
 		c.pace = flowing
 		l.refill(c)
+		l.sendSoon(c)
 	}
 }
 
@@ -223,6 +238,9 @@ type page struct {
 	bytes []byte
 	room  int
 	count uint64
+
+	above      int // messages above QoS 0, which went into the outbox
+	windowFull bool
 }
 
 func (p *page) full() bool         { return len(p.bytes) >= p.room && p.count > 0 }
@@ -230,17 +248,25 @@ func (p *page) fits(size int) bool { return len(p.bytes)+size <= p.room || p.cou
 
 // fill moves messages into the page until it is full, all are in it, or the turn is over, after one look at
 // least.
-func (r *replay) fill(p *page, l *loop) {
+func (r *replay) fill(p *page, l *loop, c *conn) {
 	for looks := 0; !p.full(); looks++ {
 		for ; r.sent < len(r.found); r.sent++ {
 			packet := r.found[r.sent].Packet()
 			if packet == nil {
 				continue // replaced or cleared
 			}
+			if qos := min(r.qos, retainedQoS(packet)); qos > codec.QoS0 {
+				if !l.sendRetainedAbove(c, packet, qos) {
+					p.windowFull = true
+					return
+				}
+				p.above++
+				continue
+			}
 			if !p.fits(len(packet)) {
 				return
 			}
-			p.bytes = append(p.bytes, packet...)
+			p.bytes = appendRetained(p.bytes, packet)
 			p.count++
 		}
 		if r.done() || l.turn.spent(lookWork, turnMax) && looks > 0 {
@@ -251,4 +277,15 @@ func (r *replay) fill(p *page, l *loop) {
 		}
 		r.look()
 	}
+}
+
+// sendRetainedAbove has a retained message go out to c above QoS 0, if the window has room for it.
+func (l *loop) sendRetainedAbove(c *conn, packet []byte, qos codec.QoS) bool {
+	tx := l.server.store.Begin()
+	defer tx.End()
+	if !c.session.Outbox.AddRetained(tx, packet, qos, l.config.MaxInflight) {
+		return false
+	}
+	l.above[qos-1].matched.add(1)
+	return true
 }

@@ -20,7 +20,7 @@ import (
 func retain(t testing.TB, s *Server, topic, payload string) {
 	t.Helper()
 	packet := codec.AppendPublish(nil, &codec.Publish{Topic: []byte(topic), Payload: []byte(payload), Retain: true})
-	require.True(t, s.retained.Store([]byte(topic), packet))
+	require.True(t, s.retained.Store(nil, []byte(topic), packet))
 }
 
 // Far more retained messages than may wait for a client arrive complete, at a reader that takes
@@ -242,7 +242,7 @@ func TestStalledReplaysHoldLittle(t *testing.T) {
 	}
 	eventually(t, "all are gone", func() bool { return s.Stats().Clients == 0 })
 	for i := range messages {
-		s.retained.Clear(fmt.Append(nil, "state/", i))
+		s.retained.Clear(nil, fmt.Append(nil, "state/", i))
 	}
 	assert.Zero(t, s.retained.Bytes(), "no cursor has kept its place")
 }
@@ -261,18 +261,18 @@ func TestReplayQueue(t *testing.T) {
 	var r replay
 	var want []string
 	for i := range filters {
-		r.add(fmt.Sprint("filter/", i), 0)
+		r.add(grant{filter: fmt.Sprint("filter/", i)}, 0)
 		want = append(want, fmt.Sprint("filter/", i))
 	}
 	for _, f := range want {
-		r.add(f, 0)
+		r.add(grant{filter: f}, 0)
 	}
 	for i := range filters / 2 {
 		r.remove(fmt.Sprint("filter/", 2*i))
 		r.remove("never asked for")
 	}
 	for _, f := range want {
-		r.add(f, 0)
+		r.add(grant{filter: f}, 0)
 	}
 	assert.Equal(t, filters, r.waiting.len())
 	assert.Len(t, r.waiting.at, filters)
@@ -290,15 +290,15 @@ func TestReplayCutShort(t *testing.T) {
 		retain(t, s, fmt.Sprintf("a/%d/b", i), "v")
 	}
 	var r replay
-	r.add("a/+/c", s.retained.Sequence())
-	r.add("a/1/b", s.retained.Sequence())
+	r.add(grant{filter: "a/+/c"}, s.retained.Sequence())
+	r.add(grant{filter: "a/1/b"}, s.retained.Sequence())
 	p := page{room: 100}
 	l.turn.over = true
-	r.fill(&p, l)
+	r.fill(&p, l, nil)
 	assert.Zero(t, p.count, "one look finds none")
 	assert.False(t, r.done())
 	l.beginTurn()
-	r.fill(&p, l)
+	r.fill(&p, l, nil)
 	assert.EqualValues(t, 1, p.count)
 	assert.True(t, r.done())
 }
@@ -325,7 +325,7 @@ func TestReplayGivesItsPlaceUp(t *testing.T) {
 			require.NotNil(t, reader.replay)
 			require.NotNil(t, reader.replay.cursor)
 			for i := range 2 * replayNodes {
-				s.retained.Clear(fmt.Append(nil, "a/", i))
+				s.retained.Clear(nil, fmt.Append(nil, "a/", i))
 			}
 			require.NotZero(t, s.retained.Bytes(), "a place in the middle")
 			c.end(l, reader)
@@ -344,14 +344,14 @@ func TestReplayDoesNotCountWhatIsGone(t *testing.T) {
 	retain(t, s, "a/1", "v")
 	retain(t, s, "a/2", "v")
 	var r replay
-	r.add("a/+", s.retained.Sequence())
+	r.add(grant{filter: "a/+"}, s.retained.Sequence())
 	first, second := page{room: len(publish("a/1", "v"))}, page{room: 100}
-	r.fill(&first, l)
+	r.fill(&first, l, nil)
 	assert.EqualValues(t, 1, first.count)
 	assert.False(t, r.done())
-	s.retained.Clear([]byte("a/1"))
-	s.retained.Clear([]byte("a/2"))
-	r.fill(&second, l)
+	s.retained.Clear(nil, []byte("a/1"))
+	s.retained.Clear(nil, []byte("a/2"))
+	r.fill(&second, l, nil)
 	assert.Zero(t, second.count)
 	assert.Empty(t, second.bytes)
 	assert.True(t, r.done())

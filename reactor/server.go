@@ -13,6 +13,7 @@ import (
 
 	"mqttd/router"
 	"mqttd/session"
+	"mqttd/session/store"
 )
 
 // Server is an MQTT broker. Make one with New, Run it once, and Shutdown it from another
@@ -26,7 +27,11 @@ type Server struct {
 	lines  lines
 
 	table    *session.Table[conn]
-	clients  *session.Clients
+	clients  *session.Clients[conn]
+	absent   *session.Absent // immutable
+	queues   session.Queues
+	store    *store.Store  // immutable; nil: everything is in memory
+	numbers  atomic.Uint64 // of the latest session in the store
 	router   *router.Router
 	retained *router.Retained
 	sys      *sysTree
@@ -42,13 +47,18 @@ type Server struct {
 	buffered  atomic.Int64 // bytes that the backlogs of all loops take; what they share counts once
 	relieving atomic.Bool  // a connection is going to be closed because they are full
 	stopping  atomic.Bool
+
+	sessionsEvicted, sessionsExpired atomic.Uint64
+	ended                            [2][Reasons]atomic.Uint64 // messages above QoS 0 that were lost with their session, by QoS - 1
+	restored                         [2]uint64                 // immutable; messages above QoS 0 that the store had, by QoS - 1
 }
 
 // ErrInUse is the error of Run when the port is taken.
 var ErrInUse = errors.New("address already in use")
 
-// New returns a server that is ready to Run. The error lists every fault of the configuration,
-// or says that the process's descriptor limit is too small.
+// New returns a server that is ready to Run, which must follow: it has the data directory open. The error lists every fault of
+// the configuration, says that the process's descriptor limit is too small, or what is wrong with the data directory: then it is
+// one of the store's.
 func New(config Config) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -61,13 +71,18 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	limits.TotalBufferBytes = totalBuffer(config.TotalBufferBytes)
+	limits.TotalBufferBytes = orQuarter(config.TotalBufferBytes)
+	limits.TotalQueueBytes = orQuarter(config.TotalQueueBytes)
+	if limits.Sessions = config.SessionsMax; limits.Sessions == 0 {
+		limits.Sessions = limits.MaxClients / 2
+	}
 	s := &Server{
 		config:    config,
 		limits:    limits,
 		log:       config.Log,
-		table:     session.NewTable[conn](limits.MaxClients, limits.Connections-limits.MaxClients),
-		clients:   session.NewClients(),
+		table:     session.NewTable[conn](limits.MaxClients, limits.Connections-limits.MaxClients, limits.Sessions),
+		clients:   session.NewClients[conn](),
+		absent:    session.NewAbsent(),
 		router:    router.NewWithLimits(config.Topics),
 		retained:  router.NewRetained(config.RetainedMessagesMax, config.RetainedBytesMax),
 		listening: make(chan struct{}),
@@ -80,6 +95,9 @@ func New(config Config) (*Server, error) {
 	}
 	s.sys = newSysTree(s)
 	s.acceptor = newAcceptor(s)
+	if err := s.openStore(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -93,8 +111,13 @@ func (s *Server) Listening() <-chan struct{} { return s.listening }
 func (s *Server) Addr() string { return s.address }
 
 // Run serves clients until Shutdown and returns nil then. Any other return is an error: ErrInUse
-// when the port is taken, or what stopped the event loops.
+// when the port is taken, ErrNotSaved when the data directory does not have all that it should, or what stopped the
+// event loops.
 func (s *Server) Run() error {
+	return errors.Join(s.run(), s.saveRest())
+}
+
+func (s *Server) run() error {
 	listener, err := listen(s.config.Host, s.config.Port)
 	if err != nil {
 		return err
@@ -152,6 +175,7 @@ func (s *Server) OnTick() (time.Duration, gnet.Action) {
 		}
 	}
 	s.lines.tick(s)
+	s.expireSessions(time.Now())
 	return time.Second, gnet.None
 }
 

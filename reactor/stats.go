@@ -4,13 +4,15 @@ import (
 	"sync/atomic"
 
 	"mqttd/codec"
+	"mqttd/session/store"
 )
 
 // Stats is a sum of the loops' counters and the acceptor's, taken while they run: each number is exact, the
 // numbers together are not one instant. Totals are since the start.
 type Stats struct {
 	Connections   int // open sockets
-	Clients       int // slots taken
+	Clients       int // connected
+	Sessions      int // kept for clients that are away
 	Subscriptions int
 	Retained      int // messages
 	RetainedBytes int // of their packets, and of the tree they hang on
@@ -34,7 +36,11 @@ type Stats struct {
 	PacketsSent      uint64 // of any type
 	ConnectsReceived uint64
 
+	SessionsEvicted uint64 // of clients that were away longest, when there were too many
+	SessionsExpired uint64 // of clients that were away for too long
+
 	PublishReceived      [3]uint64 // by QoS
+	PublishSent          [3]uint64 // by QoS; above 0 each time it is sent
 	PublishBytesReceived uint64    // payloads
 	PublishRefused       uint64    // PUBLISH packets and Wills with a topic under $SYS: acknowledged, and dropped
 
@@ -45,17 +51,33 @@ type Stats struct {
 
 	BytesReceived, BytesSent uint64
 
-	// The loss ledger: Matched = Delivered + Dropped.Total() + WaitingMessages, once the loops rest.
+	// The loss ledger of QoS 0: Matched = Delivered + Dropped.Total() + WaitingMessages, once the loops rest.
 	Matched, Delivered uint64
 	Dropped            Losses
 	WaitingMessages    int
 	WaitingBytes       int // of them, of replies, and of what keeps the books
 	BufferedBytes      int // memory that all this takes: what readers share counts once
-	Congested          int // connections whose socket takes no more
+
+	// The ledger of QoS 1 and 2, to be indexed with QoS - 1: what waits is in outboxes, see QueuedMessages.
+	Above [2]Book
+
+	QueuedMessages int // QoS 1 and 2 messages that wait to be sent or acknowledged, for each client
+	StoredMessages int // the same, but what many clients wait for counts once
+	QueueBytes     int // memory that these take, with what keeps the books
+
+	// What is kept on disk. All zero without -data-dir.
+	Store     store.Stats
+	Congested int // connections whose socket takes no more
 
 	SlowCuts   uint64 // connections closed by -slow-policy disconnect
 	StallCuts  uint64 // connections closed: they took nothing for the stall timeout
 	MemoryCuts uint64 // connections closed: the buffers of all clients were full, and theirs the largest
+}
+
+// Book is a part of the loss ledger: over both QoS 1 and 2, Matched = Delivered + Dropped.Total() + QueuedMessages.
+type Book struct {
+	Matched, Delivered uint64
+	Dropped            Losses
 }
 
 // counter has one writer, its loop or the acceptor; anyone may load it.
@@ -69,7 +91,8 @@ type counters struct {
 	accepted, connects, connectsRefused, refusedFull, refusedSockets counter
 	connectTimeouts, keepAliveTimeouts, protocolErrors, takeovers    counter
 	panics, repliesOverflow, willsRefused                            counter
-	publishReceived                                                  [3]counter
+	publishReceived, publishSent                                     [3]counter
+	above                                                            [2]bookCounters // by QoS - 1
 	publishBytesReceived, publishRefused                             counter
 	handled                                                          [16]counter // packets but PUBLISH, by type
 	matched, delivered, handoverWaits                                counter
@@ -80,14 +103,34 @@ type counters struct {
 	bytesReceived, bytesSent                                         counter
 }
 
+// bookCounters are a loop's share of a Book.
+type bookCounters struct {
+	matched, delivered counter
+	dropped            [Reasons]counter
+}
+
 // Stats returns the counters of all loops, summed. Any goroutine may call it.
 func (s *Server) Stats() Stats {
 	st := Stats{
 		Clients:       s.table.Len(),
+		Sessions:      s.absent.Len(),
 		Subscriptions: s.router.Len(),
 		Retained:      s.retained.Len(),
 		RetainedBytes: s.retained.Bytes(),
 		BufferedBytes: int(s.buffered.Load()),
+
+		SessionsEvicted: s.sessionsEvicted.Load(),
+		SessionsExpired: s.sessionsExpired.Load(),
+		QueuedMessages:  s.queues.Entries(),
+		StoredMessages:  s.queues.Messages(),
+		QueueBytes:      s.queues.Bytes(),
+		Store:           s.store.Stats(),
+	}
+	for qos := range st.Above {
+		st.Above[qos].Matched = s.restored[qos]
+		for reason := range st.Above[qos].Dropped {
+			st.Above[qos].Dropped[reason] = s.ended[qos][reason].Load()
+		}
 	}
 	for _, l := range s.loops {
 		st.Connections += int(l.sockets.Load())
@@ -112,7 +155,17 @@ func (c *counters) addTo(st *Stats) {
 	st.RepliesOverflow += c.repliesOverflow.load()
 	for qos := range c.publishReceived {
 		st.PublishReceived[qos] += c.publishReceived[qos].load()
+		st.PublishSent[qos] += c.publishSent[qos].load()
 	}
+	for qos := range c.above {
+		book, of := &st.Above[qos], &c.above[qos]
+		book.Matched += of.matched.load()
+		book.Delivered += of.delivered.load()
+		for reason := range of.dropped {
+			book.Dropped[reason] += of.dropped[reason].load()
+		}
+	}
+	st.PublishSent[codec.QoS0] += c.delivered.load()
 	st.PublishBytesReceived += c.publishBytesReceived.load()
 	st.PublishRefused += c.publishRefused.load()
 	c.addPackets(st)
@@ -145,7 +198,7 @@ func (c *counters) addPackets(st *Stats) {
 	for qos := range c.publishReceived {
 		st.PacketsReceived += c.publishReceived[qos].load()
 	}
-	st.PacketsSent += c.delivered.load() + c.connects.load() + c.connectsRefused.load()
+	st.PacketsSent += c.delivered.load() + c.publishSent[codec.QoS1].load() + c.publishSent[codec.QoS2].load() + c.connects.load() + c.connectsRefused.load()
 	st.PacketsSent += c.publishReceived[codec.QoS1].load() + c.publishReceived[codec.QoS2].load()
 	for _, t := range answeredTypes {
 		st.PacketsSent += c.handled[t].load()
@@ -159,6 +212,22 @@ var answeredTypes = [...]codec.PacketType{codec.SUBSCRIBE, codec.UNSUBSCRIBE, co
 func (st *Stats) Publishes() uint64 {
 	return st.PublishReceived[codec.QoS0] + st.PublishReceived[codec.QoS1] + st.PublishReceived[codec.QoS2]
 }
+
+// Total returns the loss ledger of all QoS together: Matched = Delivered + Dropped.Total() + Waiting, once the loops rest.
+func (st *Stats) Total() (all Book) {
+	all = Book{Matched: st.Matched, Delivered: st.Delivered, Dropped: st.Dropped}
+	for _, above := range st.Above {
+		all.Matched += above.Matched
+		all.Delivered += above.Delivered
+		for reason, n := range above.Dropped {
+			all.Dropped[reason] += n
+		}
+	}
+	return all
+}
+
+// Waiting returns how many messages of any QoS wait.
+func (st *Stats) Waiting() int { return st.WaitingMessages + st.QueuedMessages }
 
 func (a *acceptor) addTo(st *Stats) {
 	st.RefusedSockets += a.refusedSockets.load()

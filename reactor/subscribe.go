@@ -5,6 +5,7 @@ import (
 
 	"mqttd/codec"
 	"mqttd/router"
+	"mqttd/session/store"
 )
 
 // onSubscribe subscribes to each filter, answers with SUBACK [MQTT-3.8.4-1], one code per
@@ -29,17 +30,23 @@ func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
 	}
 	limits := l.config
 	l.codes = l.codes[:0]
-	granted := make([]string, 0, min(p.Count, limits.SubscribeFiltersMax))
-	for filter, _, ok := p.Next(); ok; filter, _, ok = p.Next() {
+	granted := make([]grant, 0, min(p.Count, limits.SubscribeFiltersMax))
+	tx := l.server.store.Begin()
+	defer func() { l.keeps(tx) }()
+	for filter, wanted, ok := p.Next(); ok; filter, wanted, ok = p.Next() {
 		code := codec.GrantFailure
-		if len(l.codes) < limits.SubscribeFiltersMax && limits.Topics.CheckFilter(filter) == nil {
-			code = l.subscribe(c, string(filter), &granted)
+		if len(l.codes) < limits.SubscribeFiltersMax && limits.Topics.CheckFilter(filter) == nil &&
+			l.subscribe(tx, c, grant{string(filter), wanted}) {
+			code = wanted
+			granted = append(granted, grant{string(filter), wanted})
 		}
 		if code == codec.GrantFailure {
 			l.filtersRefused.add(1)
 		}
 		l.codes = append(l.codes, byte(code))
 	}
+	l.keeps(tx)
+	tx = nil
 	l.replies = codec.AppendSuback(l.replies, p.PacketID, l.codes)
 	l.startReplay(c, granted)
 	return nil
@@ -55,14 +62,24 @@ func filterViolation(filter []byte, limits codec.TopicLimits) error {
 	return nil
 }
 
-// subscribe makes c a subscriber of one filter, at QoS 0 for now, and returns the SUBACK code.
-func (l *loop) subscribe(c *conn, filter string, granted *[]string) codec.QoS {
-	if !c.session.Subscribe(filter, codec.QoS0, l.config.FiltersMax) {
-		return codec.GrantFailure
+// grant is a filter that was subscribed to, with the QoS granted.
+type grant struct {
+	filter string
+	qos    codec.QoS
+}
+
+// subscribe makes c a subscriber of one filter, and reports whether it may have that.
+func (l *loop) subscribe(tx *store.Tx, c *conn, g grant) bool {
+	if !c.session.Subscribe(tx, g.filter, g.qos, l.config.FiltersMax) {
+		return false
 	}
-	l.server.router.Subscribe(filter, l.subscriber(c), codec.QoS0)
-	*granted = append(*granted, filter)
-	return codec.QoS0
+	if g.qos > codec.QoS0 && c.session.Outbox == nil { // before anyone can find the subscription
+		c.session.Outbox = l.server.queues.NewOutbox(c.session.Number)
+		c.session.Outbox.Attach()
+	}
+	c.session.Group = l.index
+	l.server.router.Subscribe(g.filter, l.subscriber(c), g.qos)
+	return true
 }
 
 func (l *loop) subscriber(c *conn) router.Subscriber {

@@ -146,8 +146,8 @@ func (l *loop) publishSys(v sysValue) bool {
 	}
 	t, topic, payload := l.server.sys, []byte(v.topic), []byte(v.payload)
 	if len(payload) == 0 {
-		t.retained.Clear(topic)
-	} else if !t.retained.Store(topic, retainedPacket(topic, payload)) {
+		t.retained.Clear(nil, topic)
+	} else if !t.retained.Store(nil, topic, retainedPacket(topic, payload, codec.QoS2)) {
 		return false
 	}
 	route, err := l.routes.Route(topic)
@@ -157,7 +157,12 @@ func (l *loop) publishSys(v sysValue) bool {
 		l.server.log.Warn().Err(err).Str("topic", v.topic).
 			Msg("a $SYS topic beyond -max-topic-length or -max-topic-levels is retained, but its changes are not sent")
 	case err == nil && route.Len() > 0:
-		l.encode(topic, payload, route)
+		tx := l.server.store.Begin()
+		rest := l.enqueue(tx, topic, payload, codec.QoS2, route)
+		tx.End()
+		if rest.Len() > 0 {
+			l.encode(topic, payload, rest)
+		}
 	}
 	return true
 }
@@ -177,13 +182,8 @@ func (s *Server) retainedFor(filter string) *router.Retained {
 }
 
 // worthReplay returns those of the filters for which anything may be retained. It reuses the slice.
-func (s *Server) worthReplay(filters []string) []string {
-	return slices.DeleteFunc(filters, func(f string) bool { return s.retainedFor(f).Len() == 0 })
-}
-
-// retainedPacket returns the packet that brings a retained message to a new subscriber.
-func retainedPacket(topic, payload []byte) []byte {
-	return codec.AppendPublish(nil, &codec.Publish{Topic: topic, Payload: payload, Retain: true})
+func (s *Server) worthReplay(granted []grant) []grant {
+	return slices.DeleteFunc(granted, func(g grant) bool { return s.retainedFor(g.filter).Len() == 0 })
 }
 
 // sysTopic joins levels to a topic under $SYS.

@@ -25,23 +25,26 @@ func (t *sysTree) brokerValues(st *Stats, now time.Time) []sysValue {
 	text("version", "mqttd version "+t.server.config.Version)
 	text("uptime", fmt.Sprintf("%d seconds", int64(now.Sub(t.started).Seconds())))
 
-	// A Session ends with its connection, so there are no clients but those connected.
-	number(uint64(st.Clients), "clients/total", "clients/connected", "clients/active")
+	number(uint64(st.Clients+st.Sessions), "clients/total")
+	number(uint64(st.Clients), "clients/connected", "clients/active")
 	number(uint64(t.clientsMax), "clients/maximum")
-	number(0, "clients/disconnected", "clients/inactive", "clients/expired")
+	number(uint64(st.Sessions), "clients/disconnected", "clients/inactive")
+	number(st.SessionsEvicted+st.SessionsExpired, "clients/expired")
 	number(st.Accepted+st.RefusedSockets, "connections/socket/count") // since the start
 
 	number(uint64(st.Subscriptions), "subscriptions/count")
 	number(0, "shared_subscriptions/count")
-	number(uint64(st.Retained), "retained messages/count", "messages/stored", "store/messages/count")
-	number(uint64(st.RetainedBytes), "store/messages/bytes") // Mosquitto counts payloads only
-	number(0, "messages/inflight")                           // nothing is sent above QoS 0
+	number(uint64(st.Retained), "retained messages/count")
+	number(uint64(st.Retained+st.StoredMessages), "messages/stored", "store/messages/count")
+	number(uint64(st.RetainedBytes+st.QueueBytes), "store/messages/bytes") // Mosquitto counts payloads only
+	number(uint64(st.QueuedMessages), "messages/inflight")                 // those that wait to be sent, too
 
 	number(st.PacketsReceived, "messages/received")
 	number(st.PacketsSent, "messages/sent")
 	number(st.Publishes(), "publish/messages/received")
-	number(st.Delivered, "publish/messages/sent")
-	number(st.Dropped.Total(), "publish/messages/dropped")
+	number(st.PublishSent[0]+st.PublishSent[1]+st.PublishSent[2], "publish/messages/sent")
+	total := st.Total()
+	number(total.Dropped.Total(), "publish/messages/dropped")
 	number(st.PublishBytesReceived, "publish/bytes/received") // payloads
 	number(st.BytesReceived, "bytes/received")
 	number(st.BytesSent, "bytes/sent")

@@ -22,14 +22,15 @@ func lossValues(st *Stats) []sysValue {
 	number := func(topic string, n uint64) sysValue {
 		return sysValue{sysTopic("mqttd", topic), strconv.FormatUint(n, 10)}
 	}
+	all := st.Total()
 	values := []sysValue{
-		number("matched", st.Matched),
-		number("delivered", st.Delivered),
-		number("waiting/messages", uint64(st.WaitingMessages)),
-		number("waiting/bytes", uint64(st.WaitingBytes)),
+		number("matched", all.Matched),
+		number("delivered", all.Delivered),
+		number("waiting/messages", uint64(st.Waiting())),
+		number("waiting/bytes", uint64(st.WaitingBytes+st.QueueBytes)),
 		number("congested", uint64(st.Congested)),
 	}
-	for reason, n := range st.Dropped {
+	for reason, n := range all.Dropped {
 		values = append(values, number("loss/"+Reason(reason).String(), n))
 	}
 	return values

@@ -109,6 +109,9 @@ $SYS/mqttd/loss/conflated                    \d+
 $SYS/mqttd/loss/cut_off                      \d+
 $SYS/mqttd/loss/memory                       \d+
 $SYS/mqttd/loss/handover                     \d+
+$SYS/mqttd/loss/absent                       \d+
+$SYS/mqttd/loss/queue_full                   \d+
+$SYS/mqttd/loss/expired                      \d+
 $SYS/mqttd/top/loss                          \[\]
 $SYS/mqttd/top/waiting                       \[\]
 `
@@ -146,7 +149,7 @@ func TestSysFilters(t *testing.T) {
 		"$SYS/broker/+":                "uptime version",
 		"$SYS/+/clients/+":             "active connected disconnected expired inactive maximum total",
 		"$SYS/broker/+/messages/count": "count",
-		"$SYS/mqttd/loss/#":            "conflated cut_off handover memory slow too_large",
+		"$SYS/mqttd/loss/#":            "absent conflated cut_off expired handover memory queue_full slow too_large",
 		"$SYS/broker/+/count":          "count count count",
 		"$SYS":                         "",
 		"#":                            "",
@@ -243,7 +246,7 @@ func TestSysOnlyChanges(t *testing.T) {
 		"$SYS/broker/subscriptions/count", sysEnd)
 	begun := time.Now()
 	s.sys.round(begun)
-	assert.Len(t, reader.awaitSys(s), 1+7+6+1)
+	assert.Len(t, reader.awaitSys(s), 1+7+int(Reasons)+1)
 
 	connect(t, s, "second").subscribe("a", "b")
 	s.sys.round(begun.Add(time.Second))

@@ -7,16 +7,16 @@ import (
 )
 
 // When a client connects while an older connection has its Client Identifier, the older one is
-// closed [MQTT-3.1.4-2], its subscriptions are removed, its Will and what it published last are
+// closed [MQTT-3.1.4-2], its subscriptions are removed or its session is kept, its Will and what it published last are
 // handed to every loop, and only then the new one gets its CONNACK: so nobody sees the old Will
-// after the new life began. The older connection may live on another loop; that loop is asked by
+// after the new life began, and two connections never serve one session. The older connection may live on another loop; that loop is asked by
 // letter, and the new connection is parked meanwhile.
 //
 //	new connection's loop                old connection's loop
 //	Claim, takeOver --- letterKick --->  kick: close
 //	(parked)                             bury: unsubscribe, Will
 //	                                     flush
-//	                                     releaseBuried: Client Identifier, slot
+//	                                     releaseBuried: Client Identifier, slot or session
 //	released  <------- letterReleased -  announceReleased
 //	accept
 //
@@ -30,21 +30,20 @@ var (
 )
 
 // takeOver parks c and has the previous owner of its Client Identifier closed.
-func (l *loop) takeOver(c *conn, previous session.Handle) {
+func (l *loop) takeOver(c, previous *conn) {
 	l.takeovers.add(1)
 	c.state = session.Parked
 	c.awaiting = true
-	if old := l.server.table.Resolve(previous); old != nil && old.loop != l {
-		old.loop.post(letter{kind: letterKick, handle: previous, waiter: c.handle})
+	if previous.loop != l {
+		previous.loop.post(letter{kind: letterKick, conn: previous, waiter: c})
 		return
 	}
-	l.kick(previous, c.handle)
+	l.kick(previous, c)
 }
 
-// kick closes the connection that handle names, so that waiter can have its place.
-func (l *loop) kick(handle, waiter session.Handle) {
-	c := l.server.table.Resolve(handle)
-	if c == nil { // gone already
+// kick closes c, so that waiter can have its place.
+func (l *loop) kick(c, waiter *conn) {
+	if c.released {
 		l.waiting = append(l.waiting, waiter)
 		return
 	}
@@ -72,25 +71,35 @@ func (l *loop) reap() {
 	}
 }
 
-// bury removes the subscriptions of a closed connection's client.
+// bury removes the subscriptions of a closed connection's client, unless its session is kept.
 func (l *loop) bury(c *conn) {
 	if c.handle != session.NoHandle {
 		l.buried = append(l.buried, c)
-		for filter := range c.session.Filters() {
-			l.turn.spent(1, turnMax)
-			l.server.router.Unsubscribe(filter, uint64(c.handle))
+		if !c.persists() {
+			for filter := range c.session.Filters() {
+				l.turn.spent(1, turnMax)
+				l.server.router.Unsubscribe(filter, uint64(c.handle))
+			}
+			if c.session.Outbox != nil {
+				tx := l.server.store.Begin()
+				l.server.endOutbox(tx, c.session.Outbox, ReasonCutOff)
+				tx.End()
+			}
 		}
 	}
 	l.forgetLoser(c)
 	l.server.lines.disconnected(l.server, c)
 }
 
+// persists reports whether c's session outlives it.
+func (c *conn) persists() bool { return c.connected && !c.session.CleanSession }
+
 // wills reports whether c's Will is to be published: unless it said goodbye, or the server is stopping.
 func (c *conn) wills(l *loop) bool {
 	return c.session.Will != nil && c.connected && !c.discard && !l.quiesced
 }
 
-// releaseBuried gives the Client Identifiers and slots of the buried free. It comes after the
+// releaseBuried gives the Client Identifiers and slots of the buried free, or keeps their sessions. It comes after the
 // flush, so that what a client published, its Will last, is ahead of all that it does when it comes
 // back, on whichever loop.
 func (l *loop) releaseBuried() {
@@ -100,9 +109,14 @@ func (l *loop) releaseBuried() {
 			continue // its turn ended in a panic
 		}
 		l.buried[i] = nil
-		l.server.clients.Release(c.session.ClientID, c.handle)
-		l.server.table.Release(c.handle)
-		if c.successor != session.NoHandle {
+		if c.persists() { // first: who comes for the session must find it
+			l.suspend(c)
+		} else {
+			l.server.table.Release(c.handle)
+		}
+		c.released = true
+		l.server.clients.Release(c.session.ClientID, c)
+		if c.successor != nil {
 			l.waiting = append(l.waiting, c.successor)
 		}
 	}
@@ -112,28 +126,21 @@ func (l *loop) releaseBuried() {
 // announceReleased tells those who waited for a connection that it is gone.
 func (l *loop) announceReleased() {
 	for i := 0; i < len(l.waiting); i++ {
-		handle := l.waiting[i]
-		l.waiting[i] = session.NoHandle
-		if handle == session.NoHandle {
-			continue // its turn ended in a panic
-		}
-		switch c := l.server.table.Resolve(handle); {
-		case c == nil: // cannot be: who waits keeps its slot
+		c := l.waiting[i]
+		l.waiting[i] = nil
+		switch {
+		case c == nil: // its turn ended in a panic
 		case c.loop == l:
-			l.released(handle)
+			l.released(c)
 		default:
-			c.loop.post(letter{kind: letterReleased, handle: handle})
+			c.loop.post(letter{kind: letterReleased, conn: c})
 		}
 	}
 	l.waiting = l.waiting[:0]
 }
 
 // released goes on with a parked connection: the one before it is gone.
-func (l *loop) released(handle session.Handle) {
-	c := l.server.table.Resolve(handle)
-	if c == nil {
-		return
-	}
+func (l *loop) released(c *conn) {
 	c.awaiting = false
 	switch {
 	case c.live() && l.quiesced:

@@ -83,6 +83,8 @@ const (
 	inReplaying
 	inExpired
 	inReaped
+	inSending
+	inUnsent
 )
 
 // list puts c at the end of a list of the loop, unless it stands there.

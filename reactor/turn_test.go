@@ -122,6 +122,7 @@ func BenchmarkTurn(b *testing.B) {
 			var gone []*conn
 			for i := range 10_000 {
 				c := &conn{loop: l, gc: &sink{}}
+				c.serves.Store(l)
 				l.wheel.file(c)
 				l.receive(c, codec.AppendConnect(nil, &codec.Connect{Version: codec.Version311, CleanSession: true,
 					ClientID: fmt.Append(nil, "will-", i), HasWill: true,
@@ -142,12 +143,13 @@ func BenchmarkTurn(b *testing.B) {
 // turnLoop is a still loop with so many readers on sockets, and one client more.
 func turnLoop(b *testing.B, readers int, filters func(i int) []string) (*loop, *conn) {
 	s := stillServer(b, 1)
-	s.table = session.NewTable[conn](readers+20_000, 0)
+	s.table = session.NewTable[conn](readers+20_000, 0, 0)
 	l := s.loops[0]
 	fds := readSockets(b, min(readers, 200))
 	for i := range readers {
 		c, out := join(b, l, fmt.Sprint("reader-", i), filters(i)...)
 		c.gc = &onSharedSocket{out, fds[i%len(fds)]}
+		c.serves.Store(c.loop)
 	}
 	c, _ := join(b, l, "busy")
 	l.drain()

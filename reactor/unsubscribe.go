@@ -10,11 +10,13 @@ func (l *loop) onUnsubscribe(c *conn, f codec.Frame) error {
 	if err != nil {
 		return err
 	}
+	tx := l.server.store.Begin()
+	defer func() { l.keeps(tx) }()
 	for filter, ok := p.Next(); ok; filter, ok = p.Next() {
 		if err := filterViolation(filter, l.config.Topics); err != nil {
 			return err
 		}
-		if c.session.Unsubscribe(filter) {
+		if c.session.Unsubscribe(tx, filter) {
 			l.server.router.Unsubscribe(string(filter), uint64(c.handle))
 			c.replay.remove(string(filter))
 		}

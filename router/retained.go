@@ -14,8 +14,8 @@ const (
 	RetainedBytesMax    = 256 << 20
 )
 
-// RetainedMessage is the retained message of a topic as the bytes that go out to a new
-// subscriber: a whole PUBLISH packet with RETAIN set. Any goroutine may call its methods.
+// RetainedMessage is the retained message of a topic: a whole PUBLISH packet of QoS 0 with RETAIN set, in whose first byte
+// stands the QoS at which it was published. Any goroutine may call its methods.
 type RetainedMessage struct {
 	packet   atomic.Pointer[[]byte] // to immutable bytes; nil once the message was replaced or cleared
 	sequence uint64                 // immutable; see Retained.sequence
@@ -45,6 +45,14 @@ type Retained struct {
 	// lock of the message's shard: who reads it, and locks the shard later, finds there all messages
 	// up to the number read.
 	sequence atomic.Uint64
+}
+
+// Keeper is told of each change of the messages, in the order of a topic's changes and with a lock held: it must not take long.
+type Keeper interface {
+	// PutRetained is told of the new message of its topic, whose packet it may keep.
+	PutRetained(packet []byte)
+	// DeleteRetained is told that a topic has no message any more. topic is lent.
+	DeleteRetained(topic []byte)
 }
 
 // topicNodeBytes is what a level of a topic costs in memory, with its place in the map. (measured:
@@ -100,8 +108,9 @@ func (r *Retained) Bytes() int { return int(r.bytes.Load()) }
 
 // Store makes packet the retained message of topic in place of the one before
 // [MQTT-3.3.1-5]. It keeps packet, which must not change any more, and not topic. It returns
-// false at a limit: then the older message, which is no longer the newest, is gone too.
-func (r *Retained) Store(topic, packet []byte) bool {
+// false at a limit: then the older message, which is no longer the newest, is gone too. keeper is told what has changed, nil:
+// nobody is.
+func (r *Retained) Store(keeper Keeper, topic, packet []byte) bool {
 	s := r.shard(topic)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,7 +120,7 @@ func (r *Retained) Store(topic, packet []byte) bool {
 		messages, size = 0, size-int64(len(n.message.Packet()))
 	}
 	if !r.reserve(messages, size) {
-		r.forget(s, n)
+		r.forget(keeper, s, n, topic)
 		return false
 	}
 	if n == nil {
@@ -120,6 +129,9 @@ func (r *Retained) Store(topic, packet []byte) bool {
 	m := &RetainedMessage{sequence: r.sequence.Add(1)}
 	m.packet.Store(&packet)
 	n.replace(m)
+	if keeper != nil {
+		keeper.PutRetained(packet)
+	}
 	return true
 }
 
@@ -156,17 +168,17 @@ func addWithin(n *atomic.Int64, delta, limit int64) bool {
 	}
 }
 
-// Clear removes the retained message of topic, if any [MQTT-3.3.1-10].
-func (r *Retained) Clear(topic []byte) {
+// Clear removes the retained message of topic, if any [MQTT-3.3.1-10]. For keeper see Store.
+func (r *Retained) Clear(keeper Keeper, topic []byte) {
 	s := r.shard(topic)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, _ := s.find(topic)
-	r.forget(s, n)
+	r.forget(keeper, s, n, topic)
 }
 
-// forget removes the message of a node. n is nil when the topic has no node.
-func (r *Retained) forget(s *retainedShard, n *topicNode) {
+// forget removes the message of a topic's node. n is nil when the topic has no node.
+func (r *Retained) forget(keeper Keeper, s *retainedShard, n *topicNode, topic []byte) {
 	if n == nil || n.message == nil {
 		return
 	}
@@ -175,6 +187,9 @@ func (r *Retained) forget(s *retainedShard, n *topicNode) {
 	size += s.prune(n) * r.nodeBytes
 	r.messages.Add(-1)
 	r.bytes.Add(-int64(size))
+	if keeper != nil {
+		keeper.DeleteRetained(topic)
+	}
 }
 
 func (r *Retained) shard(topic []byte) *retainedShard {

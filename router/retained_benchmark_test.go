@@ -89,7 +89,7 @@ func BenchmarkRetainedWalk(b *testing.B) {
 
 func storeNumbered(r *Retained, format string, n int) {
 	for i := range n {
-		r.Store(fmt.Appendf(nil, format, i), []byte("packet"))
+		r.Store(nil, fmt.Appendf(nil, format, i), []byte("packet"))
 	}
 }
 
@@ -107,11 +107,11 @@ func BenchmarkRetainedStore(b *testing.B) {
 			packet := []byte("packet")
 			for i := range topics {
 				topics[i] = fmt.Appendf(nil, "dev/%d/state", i)
-				r.Store(topics[i], packet)
+				r.Store(nil, topics[i], packet)
 			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				r.Store(topics[i%len(topics)], packet)
+				r.Store(nil, topics[i%len(topics)], packet)
 			}
 		})
 	}

@@ -76,11 +76,11 @@ func TestRandomCursors(t *testing.T) {
 				topic := topics.pick(random)
 				switch n := random.IntN(10); {
 				case n < 3:
-					r.Clear([]byte(topic))
+					r.Clear(nil, []byte(topic))
 					delete(model, topic)
 				case n < 6 && step%1000 < 500: // grows at first, shrinks later
 					model[topic] = fmt.Sprintf("%s=%d", topic, step)
-					require.True(t, r.Store([]byte(topic), []byte(model[topic])))
+					require.True(t, r.Store(nil, []byte(topic), []byte(model[topic])))
 				case n < 7 && len(walkers) < 5:
 					walkers = append(walkers, newWalker(r, model, filters.pick(random)))
 				case len(walkers) > 0:
@@ -109,7 +109,7 @@ func TestRandomCursors(t *testing.T) {
 			}
 			requireLikeFresh(t, model, r)
 			for topic := range model {
-				r.Clear([]byte(topic))
+				r.Clear(nil, []byte(topic))
 			}
 			requireNothingRetained(t, r)
 		})
@@ -122,7 +122,7 @@ func requireLikeFresh(t *testing.T, model map[string]string, r *Retained) {
 	t.Helper()
 	fresh := NewRetained(1000, 1<<20)
 	for topic, packet := range model {
-		require.True(t, fresh.Store([]byte(topic), []byte(packet)))
+		require.True(t, fresh.Store(nil, []byte(topic), []byte(packet)))
 	}
 	require.Equal(t, fresh.Bytes(), r.Bytes())
 	require.Equal(t, fresh.Len(), r.Len())
@@ -141,7 +141,7 @@ func TestCursorAgreesWithTheModel(t *testing.T) {
 	topics := alphabet{[]string{"", "a", "$a"}, 3, false}.all()
 	r := NewRetained(1000, 1<<20)
 	for _, topic := range topics {
-		require.True(t, r.Store([]byte(topic), []byte(topic)))
+		require.True(t, r.Store(nil, []byte(topic), []byte(topic)))
 	}
 	levels := []string{"", "a", "$a", "b", "+", "#"}
 	filters := slices.Clone(levels[1:])
@@ -246,12 +246,12 @@ func TestCursorKeepsItsPlace(t *testing.T) {
 			page, _ = second.Next(nil, 9)
 			require.Len(t, page, 3)
 			for i := range 10 {
-				r.Clear(fmt.Appendf(nil, "a/b/%d/c", i))
+				r.Clear(nil, fmt.Appendf(nil, "a/b/%d/c", i))
 			}
 			assert.Zero(t, r.Len())
 			assert.NotZero(t, r.Bytes(), "what leads to a place counts")
-			require.True(t, r.Store([]byte("a/b/6/c"), []byte("new")))
-			r.Clear([]byte("a/b/6/c"))
+			require.True(t, r.Store(nil, []byte("a/b/6/c"), []byte("new")))
+			r.Clear(nil, []byte("a/b/6/c"))
 			leave.how(first)
 			assert.NotZero(t, r.Bytes(), "the other is still there")
 			leave.how(second)
@@ -266,7 +266,7 @@ func TestCursorsConcurrently(t *testing.T) {
 	const untouched, writers, topics, rounds = 50, 3, 20, 100
 	r := NewRetained(1000, 1<<20)
 	for i := range untouched {
-		require.True(t, r.Store(fmt.Appendf(nil, "shared/%d/kept", i), []byte("kept")))
+		require.True(t, r.Store(nil, fmt.Appendf(nil, "shared/%d/kept", i), []byte("kept")))
 	}
 	var writing, walking sync.WaitGroup
 	var stop atomic.Bool
@@ -276,13 +276,13 @@ func TestCursorsConcurrently(t *testing.T) {
 			for range rounds * topics {
 				topic := fmt.Appendf(nil, "shared/%d/%d", random.IntN(untouched+topics), w)
 				if random.IntN(2) == 0 {
-					r.Clear(topic)
-				} else if !r.Store(topic, []byte("changes")) {
+					r.Clear(nil, topic)
+				} else if !r.Store(nil, topic, []byte("changes")) {
 					t.Error("refused below the limits")
 				}
 			}
 			for i := range untouched + topics {
-				r.Clear(fmt.Appendf(nil, "shared/%d/%d", i, w))
+				r.Clear(nil, fmt.Appendf(nil, "shared/%d/%d", i, w))
 			}
 		})
 	}
@@ -320,7 +320,7 @@ func TestCursorsConcurrently(t *testing.T) {
 	stop.Store(true)
 	walking.Wait()
 	for i := range untouched {
-		r.Clear(fmt.Appendf(nil, "shared/%d/kept", i))
+		r.Clear(nil, fmt.Appendf(nil, "shared/%d/kept", i))
 	}
 	requireNothingRetained(t, r)
 }

@@ -28,11 +28,11 @@ func TestRandomRetained(t *testing.T) {
 			for step := range 1500 {
 				topic := topics.pick(random)
 				if random.IntN(3) == 0 {
-					r.Clear([]byte(topic))
+					r.Clear(nil, []byte(topic))
 					delete(model, topic)
 				} else {
 					packet := fmt.Sprintf("%s=%d%s", topic, step, strings.Repeat("x", random.IntN(50)))
-					require.Equal(t, modelStore(model, topic, packet, 40, 1000), r.Store([]byte(topic), []byte(packet)))
+					require.Equal(t, modelStore(model, topic, packet, 40, 1000), r.Store(nil, []byte(topic), []byte(packet)))
 				}
 				requireRetained(t, model, r, filters.pick(random))
 				if step%50 == 0 {
@@ -40,7 +40,7 @@ func TestRandomRetained(t *testing.T) {
 				}
 			}
 			for topic := range model {
-				r.Clear([]byte(topic))
+				r.Clear(nil, []byte(topic))
 			}
 			requireNothingRetained(t, r)
 		})
@@ -69,15 +69,15 @@ func newRetained(messagesMax, bytesMax int) *Retained {
 // The tree counts as well: a topic of many levels cannot take more memory than the limit says.
 func TestRetainedCountsItsTree(t *testing.T) {
 	r := NewRetained(100, 20*topicNodeBytes)
-	assert.True(t, r.Store([]byte("a/b/c"), []byte("12345")))
+	assert.True(t, r.Store(nil, []byte("a/b/c"), []byte("12345")))
 	assert.Equal(t, 3*topicNodeBytes+5, r.Bytes())
-	assert.True(t, r.Store([]byte("a/b"), []byte("1")), "on the way of another")
+	assert.True(t, r.Store(nil, []byte("a/b"), []byte("1")), "on the way of another")
 	assert.Equal(t, 3*topicNodeBytes+6, r.Bytes())
-	assert.True(t, r.Store([]byte("a/b/d/e"), []byte("1")), "shares two levels")
+	assert.True(t, r.Store(nil, []byte("a/b/d/e"), []byte("1")), "shares two levels")
 	assert.Equal(t, 5*topicNodeBytes+7, r.Bytes())
-	assert.False(t, r.Store([]byte(strings.Repeat("/", 20)), []byte("1")), "too deep")
+	assert.False(t, r.Store(nil, []byte(strings.Repeat("/", 20)), []byte("1")), "too deep")
 	for _, topic := range []string{"a/b/c", "a/b", "a/b/d/e"} {
-		r.Clear([]byte(topic))
+		r.Clear(nil, []byte(topic))
 	}
 	requireNothingRetained(t, r)
 }
@@ -86,8 +86,8 @@ func TestRetainedCountsItsTree(t *testing.T) {
 func TestRetainedMessageThatIsGone(t *testing.T) {
 	r := retainedOf(t, 9, 99, "a=1", "b=2", "c=3")
 	a, b, c := matched(r, "a")[0], matched(r, "b")[0], matched(r, "c")[0]
-	r.Store([]byte("a"), []byte("4"))
-	r.Clear([]byte("b"))
+	r.Store(nil, []byte("a"), []byte("4"))
+	r.Clear(nil, []byte("b"))
 	assert.Nil(t, a.Packet())
 	assert.Nil(t, b.Packet())
 	assert.Equal(t, "3", string(c.Packet()))
@@ -143,7 +143,7 @@ func retainedOf(t testing.TB, messagesMax, bytesMax int, messages ...string) *Re
 	r := newRetained(messagesMax, bytesMax)
 	for _, m := range messages {
 		topic, packet, _ := strings.Cut(m, "=")
-		require.True(t, r.Store([]byte(topic), []byte(packet)), m)
+		require.True(t, r.Store(nil, []byte(topic), []byte(packet)), m)
 	}
 	return r
 }
@@ -173,12 +173,12 @@ func TestRetainedLimits(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := retainedOf(t, c.messagesMax, c.bytesMax, c.before...)
-			assert.Equal(t, c.stored, r.Store([]byte(c.topic), []byte(c.packet)))
+			assert.Equal(t, c.stored, r.Store(nil, []byte(c.topic), []byte(c.packet)))
 			assert.Equal(t, c.after, sortedPackets(matched(r, "#")))
 			assert.Equal(t, len(c.after), r.Len())
 			assert.Equal(t, len(strings.Join(c.after, "")), r.Bytes())
 			for _, topic := range []string{"a", "b", "c", "a/b"} {
-				r.Clear([]byte(topic))
+				r.Clear(nil, []byte(topic))
 			}
 			requireNothingRetained(t, r)
 		})
@@ -189,26 +189,26 @@ func TestRetainedLimits(t *testing.T) {
 func TestRetainedRefusalCountsNothing(t *testing.T) {
 	r := retainedOf(t, 2, 10, "a=1", "b=2")
 	for range 100 {
-		assert.False(t, r.Store([]byte("c"), []byte("3")), "too many messages")
-		assert.False(t, r.Store([]byte("d"), []byte("a packet of more than ten bytes")))
+		assert.False(t, r.Store(nil, []byte("c"), []byte("3")), "too many messages")
+		assert.False(t, r.Store(nil, []byte("d"), []byte("a packet of more than ten bytes")))
 	}
 	assert.Equal(t, 2, r.Len())
 	assert.Equal(t, 2, r.Bytes())
-	r.Clear([]byte("a"))
-	assert.True(t, r.Store([]byte("c"), []byte("333")), "there is room again")
+	r.Clear(nil, []byte("a"))
+	assert.True(t, r.Store(nil, []byte("c"), []byte("333")), "there is room again")
 }
 
 // Store keeps the packet, and of the topic nothing: it is lent for the call.
 func TestStoreCopiesTheTopic(t *testing.T) {
 	r := newRetained(9, 99)
 	topic := []byte("a/b/c")
-	require.True(t, r.Store(topic, []byte("1")))
+	require.True(t, r.Store(nil, topic, []byte("1")))
 	for i := range topic {
 		topic[i] = 'x'
 	}
 	assert.Len(t, matched(r, "a/b/c"), 1)
 	assert.Empty(t, matched(r, "x/x/x"))
-	r.Clear([]byte("a/b/c"))
+	r.Clear(nil, []byte("a/b/c"))
 	requireNothingRetained(t, r)
 }
 
@@ -217,7 +217,7 @@ func TestRetainedDeepTopics(t *testing.T) {
 	slashes := strings.Repeat("/", codec.MaxTopicLevels-1)
 	r := newRetained(1000, 1<<20)
 	for n := range codec.MaxTopicLevels - 1 {
-		require.True(t, r.Store([]byte(slashes[:n+1]), []byte("x")))
+		require.True(t, r.Store(nil, []byte(slashes[:n+1]), []byte("x")))
 	}
 	pluses := strings.Repeat("+/", codec.MaxTopicLevels-1) + "+"
 	assert.Len(t, matched(r, "#"), codec.MaxTopicLevels-1)
@@ -226,10 +226,10 @@ func TestRetainedDeepTopics(t *testing.T) {
 	assert.Len(t, matched(r, strings.Repeat("+/", codec.MaxTopicLevels-1)+"#"), 2, "the parent too")
 	assert.Len(t, matched(r, "/"+strings.Repeat("+/", 60)+"#"), codec.MaxTopicLevels-60, "all with 61 levels or more")
 	for n := codec.MaxTopicLevels - 2; n >= 0; n -= 2 {
-		r.Clear([]byte(slashes[:n+1]))
+		r.Clear(nil, []byte(slashes[:n+1]))
 	}
 	for n := range codec.MaxTopicLevels - 1 {
-		r.Clear([]byte(slashes[:n+1]))
+		r.Clear(nil, []byte(slashes[:n+1]))
 	}
 	requireNothingRetained(t, r)
 }
@@ -267,15 +267,15 @@ func TestRetainedConcurrently(t *testing.T) {
 			for i := range rounds * topics {
 				topic := fmt.Appendf(nil, "shared/%d/%d", w, i%topics)
 				text := bytes.Repeat([]byte{byte('a' + i%26)}, 1+random.IntN(50))
-				if !r.Store(topic, fmt.Appendf(nil, "%s=%s", topic, text)) {
+				if !r.Store(nil, topic, fmt.Appendf(nil, "%s=%s", topic, text)) {
 					t.Error("refused below the limits")
 				}
 				if random.IntN(2) == 0 {
-					r.Clear(topic)
+					r.Clear(nil, topic)
 				}
 			}
 			for i := range topics {
-				r.Clear(fmt.Appendf(nil, "shared/%d/%d", w, i))
+				r.Clear(nil, fmt.Appendf(nil, "shared/%d/%d", w, i))
 			}
 		})
 	}
@@ -295,7 +295,7 @@ func TestRetainedRefusalDisturbsNobody(t *testing.T) {
 	for w := range 2 {
 		refused.Go(func() {
 			for topic := fmt.Appendf(nil, "large/%d", w); !done.Load(); {
-				if r.Store(topic, large) {
+				if r.Store(nil, topic, large) {
 					t.Error("stored past the limit")
 				}
 			}
@@ -303,11 +303,11 @@ func TestRetainedRefusalDisturbsNobody(t *testing.T) {
 		stored.Go(func() {
 			topic := fmt.Appendf(nil, "small/%d", w)
 			for range 50_000 {
-				if !r.Store(topic, small) {
+				if !r.Store(nil, topic, small) {
 					t.Error("refused below the limit")
 					break
 				}
-				r.Clear(topic)
+				r.Clear(nil, topic)
 			}
 		})
 	}
@@ -325,7 +325,7 @@ func TestRetainedFillsToTheLimit(t *testing.T) {
 	for w := range 4 {
 		wait.Go(func() {
 			for i := range 60 {
-				if r.Store(fmt.Appendf(nil, "%d/%d", i, w), []byte("x")) {
+				if r.Store(nil, fmt.Appendf(nil, "%d/%d", i, w), []byte("x")) {
 					stored.Add(1)
 				}
 			}
@@ -346,7 +346,7 @@ func TestRetainedSiblings(t *testing.T) {
 		r := retainedOf(t, 9, 99, "a/1=1", "a/2=2", "a/3=3")
 		left := map[string]string{"a/1": "1", "a/2": "2", "a/3": "3"}
 		for _, topic := range order {
-			r.Clear([]byte(topic))
+			r.Clear(nil, []byte(topic))
 			delete(left, topic)
 			assert.Equal(t, slices.Sorted(maps.Values(left)), sortedPackets(matched(r, "a/+")), "%v", order)
 		}

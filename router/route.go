@@ -1,6 +1,10 @@
 package router
 
-import "mqttd/codec"
+import (
+	"sync/atomic"
+
+	"mqttd/codec"
+)
 
 // Subscriber is who receives: ID tells subscribers apart, Group says in which list of a
 // Route it stands (the event loop that serves it). Both are opaque to the router.
@@ -20,6 +24,13 @@ type Target struct {
 type Route struct {
 	groups []group // none empty, ordered by index
 	len    int     // targets in all groups
+	parted atomic.Pointer[parted]
+}
+
+// parted is a route in two parts.
+type parted struct {
+	above []Target
+	rest  *Route
 }
 
 type group struct {
@@ -46,6 +57,38 @@ func (r *Route) Targets(group int) []Target {
 		}
 	}
 	return nil
+}
+
+// Part returns the deliveries with a granted QoS above 0, of all groups, and the route of the others. The caller does not
+// change the slice. It is worked out at the first call: a route for which nobody asks costs nothing.
+func (r *Route) Part() (above []Target, rest *Route) {
+	p := r.parted.Load()
+	if p == nil {
+		p = r.part()
+		r.parted.Store(p)
+	}
+	return p.above, p.rest
+}
+
+func (r *Route) part() *parted {
+	p := &parted{rest: r}
+	for _, g := range r.groups {
+		for _, t := range g.targets {
+			if t.QoS > codec.QoS0 {
+				p.above = append(p.above, t)
+			}
+		}
+	}
+	if len(p.above) > 0 {
+		p.rest = buildRoute(r.len-len(p.above), func(yield func(int, Target)) {
+			r.each(func(group int, t Target) {
+				if t.QoS == codec.QoS0 {
+					yield(group, t)
+				}
+			})
+		})
+	}
+	return p
 }
 
 // buildRoute returns the route of n deliveries. each yields them, the same each time: it is called

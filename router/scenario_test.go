@@ -88,10 +88,10 @@ func (s *scenario) play(line string) {
 	case "publish":
 		s.publish(words[1], result)
 	case "retain":
-		require.True(s.t, s.retained.Store([]byte(words[1]), []byte(words[2])), s.at)
+		require.True(s.t, s.retained.Store(nil, []byte(words[1]), []byte(words[2])), s.at)
 		s.topics = append(s.topics, words[1])
 	case "clear":
-		s.retained.Clear([]byte(words[1]))
+		s.retained.Clear(nil, []byte(words[1]))
 	case "retained":
 		s.match(words[1], result)
 	}
@@ -156,7 +156,7 @@ func (s *scenario) end() {
 	}
 	requireEmpty(s.t, s.router)
 	for _, topic := range s.topics {
-		s.retained.Clear([]byte(topic))
+		s.retained.Clear(nil, []byte(topic))
 	}
 	requireNothingRetained(s.t, s.retained)
 }

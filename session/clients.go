@@ -6,64 +6,61 @@ import (
 	"sync"
 )
 
-// Clients is the registry of Client Identifiers: at any moment at most one handle owns
-// an identifier [MQTT-3.1.4-2]. Any goroutine may call its methods; each holds the one
+// Clients is the registry of Client Identifiers: at any moment at most one connection owns an identifier
+// [MQTT-3.1.4-2]. C is the floor above's connection type. Any goroutine may call its methods; each holds the one
 // mutex for a map operation.
-type Clients struct {
+type Clients[C any] struct {
 	mu     sync.Mutex
-	owners map[string]Handle // guarded by mu
+	owners map[string]*C // guarded by mu
 }
 
 // NewClients returns an empty registry.
-func NewClients() *Clients {
-	return &Clients{owners: make(map[string]Handle)}
+func NewClients[C any]() *Clients[C] {
+	return &Clients[C]{owners: make(map[string]*C)}
 }
 
-// Claim makes h the owner of the identifier. When another handle owned it, previous is
-// that handle and taken is true: the caller must see to it that the previous connection
-// is closed before the new one is answered [MQTT-3.1.4-2]. As ownership moves in one step,
-// each owner is named as previous to exactly one claimant.
-func (c *Clients) Claim(clientID string, h Handle) (previous Handle, taken bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	previous, taken = c.owners[clientID]
-	c.owners[clientID] = h
-	return previous, taken
+// Claim makes c the owner of the identifier. When another connection owned it, that is previous, else nil: the caller
+// must see to it that the previous connection is closed before the new one is answered [MQTT-3.1.4-2]. As ownership
+// moves in one step, each owner is named as previous to exactly one claimant.
+func (r *Clients[C]) Claim(clientID string, c *C) (previous *C) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	previous = r.owners[clientID]
+	r.owners[clientID] = c
+	return previous
 }
 
-// Release gives the identifier up if h still owns it, and reports whether it did. After
-// a takeover it does not, and the call changes nothing.
-func (c *Clients) Release(clientID string, h Handle) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.owners[clientID] != h {
+// Release gives the identifier up if c still owns it, and reports whether it did. After a takeover it does not, and
+// the call changes nothing.
+func (r *Clients[C]) Release(clientID string, c *C) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.owners[clientID] != c {
 		return false
 	}
-	delete(c.owners, clientID)
+	delete(r.owners, clientID)
 	return true
 }
 
 // Known reports whether a connection owns the identifier. clientID is not kept.
-func (c *Clients) Known(clientID []byte) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, known := c.owners[string(clientID)]
-	return known
+func (r *Clients[C]) Known(clientID []byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.owners[string(clientID)] != nil
 }
 
-// Lookup returns the handle that owns the identifier, ok is false when none does.
-func (c *Clients) Lookup(clientID string) (h Handle, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	h, ok = c.owners[clientID]
-	return h, ok
+// Lookup returns the connection that owns the identifier, nil when none does.
+func (r *Clients[C]) Lookup(clientID string) *C {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.owners[clientID]
 }
 
 // Len returns how many identifiers are owned.
-func (c *Clients) Len() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.owners)
+func (r *Clients[C]) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.owners)
 }
 
 // AssignedClientID returns a Client Identifier for a client that sent none

@@ -10,31 +10,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// owner stands for a connection.
+type owner struct{ slot, round int }
+
 // [MQTT-3.1.4-2]
 func TestClaimTakesOver(t *testing.T) {
-	c := NewClients()
-	first, second, third := makeHandle(0, 1), makeHandle(1, 1), makeHandle(0, 2)
-
-	previous, taken := c.Claim("anna", first)
-	assert.False(t, taken)
-	assert.Equal(t, NoHandle, previous)
+	c := NewClients[owner]()
+	first, second, third := &owner{slot: 0}, &owner{slot: 1}, &owner{slot: 2}
+	assert.Nil(t, c.Claim("anna", first))
 	assert.True(t, c.Known([]byte("anna")))
-
-	_, taken = c.Claim("ben", makeHandle(9, 1))
-	assert.False(t, taken, "another identifier")
-
-	previous, taken = c.Claim("anna", second)
-	assert.True(t, taken)
-	assert.Equal(t, first, previous)
-	previous, taken = c.Claim("anna", third)
-	assert.True(t, taken)
-	assert.Equal(t, second, previous)
+	assert.Nil(t, c.Claim("ben", &owner{}), "another identifier")
+	assert.Same(t, first, c.Claim("anna", second))
+	assert.Same(t, second, c.Claim("anna", third))
 	assert.Equal(t, 2, c.Len())
 }
 
 func TestReleaseIsTheOwners(t *testing.T) {
-	c := NewClients()
-	first, second := makeHandle(0, 1), makeHandle(1, 1)
+	c := NewClients[owner]()
+	first, second := &owner{slot: 0}, &owner{slot: 1}
 	assert.False(t, c.Release("anna", first), "nobody owns it")
 	c.Claim("anna", first)
 	c.Claim("anna", second)
@@ -51,30 +44,30 @@ func TestReleaseIsTheOwners(t *testing.T) {
 // claimant, so that each old connection is closed, and waited for, once.
 func TestTakeoversFormALine(t *testing.T) {
 	const claimants = 64
-	c := NewClients()
+	c := NewClients[owner]()
+	var connections [claimants]owner
 	var named [claimants]atomic.Int32
 	var newcomers atomic.Int32
 	var wait sync.WaitGroup
-	for slot := range uint32(claimants) {
+	for slot := range connections {
+		connections[slot].slot = slot
 		wait.Go(func() {
-			previous, taken := c.Claim("anna", makeHandle(slot, 1))
-			if !taken {
+			if previous := c.Claim("anna", &connections[slot]); previous != nil {
+				named[previous.slot].Add(1)
+			} else {
 				newcomers.Add(1)
-				return
 			}
-			named[previous.Slot()].Add(1)
 		})
 	}
 	wait.Wait()
 	assert.EqualValues(t, 1, newcomers.Load())
 	owners := 0
-	for slot := range uint32(claimants) {
-		h := makeHandle(slot, 1)
-		if c.Release("anna", h) {
+	for slot := range connections {
+		if c.Release("anna", &connections[slot]) {
 			owners++
-			assert.Zero(t, named[slot].Load(), "%s owns it still", h)
+			assert.Zero(t, named[slot].Load(), "%d owns it still", slot)
 		} else {
-			assert.EqualValues(t, 1, named[slot].Load(), "%s", h)
+			assert.EqualValues(t, 1, named[slot].Load(), "%d", slot)
 		}
 	}
 	assert.Equal(t, 1, owners)
@@ -83,18 +76,18 @@ func TestTakeoversFormALine(t *testing.T) {
 // Each claim ends in one way: by its own release, or named to one successor.
 func TestClaimAndReleaseConcurrently(t *testing.T) {
 	const goroutines, rounds = 4, 2000
-	c := NewClients()
+	c := NewClients[owner]()
 	var ended [goroutines][rounds]atomic.Int32
 	var wait sync.WaitGroup
-	for g := range uint32(goroutines) {
+	for g := range goroutines {
 		wait.Go(func() {
-			for round := range uint32(rounds) {
-				h := makeHandle(g, round+1)
-				if previous, taken := c.Claim("anna", h); taken {
-					ended[previous.Slot()][previous.Generation()-1].Add(1)
+			for round := range rounds {
+				connection := &owner{g, round}
+				if previous := c.Claim("anna", connection); previous != nil {
+					ended[previous.slot][previous.round].Add(1)
 				}
 				_ = c.Known([]byte("anna"))
-				if c.Release("anna", h) {
+				if c.Release("anna", connection) {
 					ended[g][round].Add(1)
 				}
 			}
@@ -124,8 +117,8 @@ func TestAssignedClientID(t *testing.T) {
 }
 
 func TestKnownDoesNotKeepTheIdentifier(t *testing.T) {
-	c := NewClients()
-	c.Claim("anna", makeHandle(0, 1))
+	c := NewClients[owner]()
+	c.Claim("anna", &owner{})
 	id := []byte("anna")
 	assert.Zero(t, testing.AllocsPerRun(100, func() { _ = c.Known(id) }))
 	copy(id, "xxxx")
@@ -134,12 +127,10 @@ func TestKnownDoesNotKeepTheIdentifier(t *testing.T) {
 }
 
 func TestLookup(t *testing.T) {
-	c := NewClients()
-	_, ok := c.Lookup("anna")
-	assert.False(t, ok)
-	c.Claim("anna", makeHandle(0, 1))
-	c.Claim("anna", makeHandle(1, 1))
-	h, ok := c.Lookup("anna")
-	assert.True(t, ok)
-	assert.Equal(t, makeHandle(1, 1), h, "who has it now")
+	c := NewClients[owner]()
+	assert.Nil(t, c.Lookup("anna"))
+	second := &owner{slot: 1}
+	c.Claim("anna", &owner{})
+	c.Claim("anna", second)
+	assert.Same(t, second, c.Lookup("anna"), "who has it now")
 }

@@ -5,27 +5,38 @@ import (
 	"strings"
 
 	"mqttd/codec"
+	"mqttd/session/store"
 )
 
 // FilterLevels is how many levels the filters of one client may have on average when it has as many as it may:
 // levels are what they cost in memory. (chosen)
 const FilterLevels = 10
 
-// Session is what the broker remembers of one client. It is loop-confined: only the
-// event loop that serves the client's connection touches it.
+// Session is what the broker remembers of one client. While the client is connected it is loop-confined: only the event
+// loop that serves the connection touches it; while it is away whoever took the session out of Absent does. What others
+// may read says so.
 type Session struct {
-	ClientID         string        // immutable
-	Handle           Handle        // immutable
-	Version          codec.Version // immutable
-	CleanSession     bool          // immutable
-	KeepAliveSeconds uint16        // immutable; 0: no Keep Alive
+	ClientID string // immutable; anyone may read it
+	Handle   Handle // immutable once it has subscriptions; anyone who has it from there may read it
+	Number   uint64 // immutable; in the store, 0: it is not kept
+
+	Version          codec.Version // of the present connection
+	CleanSession     bool          // the session ends with its connection [MQTT-3.1.2-6]
+	KeepAliveSeconds uint16        // 0: no Keep Alive
 
 	// Will is published when the connection ends without DISCONNECT. nil: none.
 	Will *Will
 
+	// Outbox has the messages above QoS 0 for the client. nil: it never had a subscription above QoS 0. It is set before
+	// the first of these; who learns of such a subscription may use it.
+	Outbox *Outbox
+
+	Group int // of its subscriptions in the router
+
 	filters    filters             // Topic Filters and granted QoS
 	levels     int                 // of filters
 	unreleased map[uint16]struct{} // QoS 2 Packet Identifiers received, PUBREL not yet seen
+	left       int64               // when the client left, in Unix milliseconds; Absent's
 }
 
 // Will is the client's Will Message, owned by the session.
@@ -57,10 +68,21 @@ func New(h Handle, clientID string, p *codec.Connect) *Session {
 	return s
 }
 
+// Restored returns the session of a client that is away, as the store has it.
+func Restored(clientID string, number uint64) *Session {
+	return &Session{ClientID: clientID, Number: number, Version: codec.Version311}
+}
+
+// Resume has the session go on with a new connection, for which fresh was made: all that belongs to the connection is taken
+// from there.
+func (s *Session) Resume(fresh *Session) {
+	s.Version, s.KeepAliveSeconds, s.Will = fresh.Version, fresh.KeepAliveSeconds, fresh.Will
+}
+
 // Subscribe notes a subscription and its granted QoS. An equal filter replaces the one
 // before [MQTT-3.8.4-3]. It returns false, and notes nothing, when that would be more than filtersMax, or
 // FilterLevels times as many levels.
-func (s *Session) Subscribe(filter string, granted codec.QoS, filtersMax int) bool {
+func (s *Session) Subscribe(tx *store.Tx, filter string, granted codec.QoS, filtersMax int) bool {
 	if !s.Subscribed(filter) {
 		levels := s.levels + levelsOf(filter)
 		if s.filters.len() >= filtersMax || levels > FilterLevels*filtersMax {
@@ -69,17 +91,23 @@ func (s *Session) Subscribe(filter string, granted codec.QoS, filtersMax int) bo
 		s.levels = levels
 	}
 	s.filters.put(filter, granted)
+	if s.Number != 0 {
+		tx.PutSubscription(s.Number, filter, byte(granted))
+	}
 	return true
 }
 
 // Unsubscribe forgets the subscription with exactly this filter [MQTT-3.10.4-1] and
 // reports whether there was one.
-func (s *Session) Unsubscribe(filter []byte) bool {
+func (s *Session) Unsubscribe(tx *store.Tx, filter []byte) bool {
 	if !s.Subscribed(string(filter)) {
 		return false
 	}
 	s.filters.remove(string(filter))
 	s.levels -= levelsOf(string(filter))
+	if s.Number != 0 {
+		tx.DeleteSubscription(s.Number, string(filter))
+	}
 	return true
 }
 
@@ -97,7 +125,10 @@ func (s *Session) FilterCount() int { return s.filters.len() }
 // Receive notes the Packet Identifier of a QoS 2 PUBLISH and reports whether it is new.
 // One that came before and is not released yet is a duplicate: it is acknowledged again
 // but not published again [MQTT-4.3.3-2]. At most 65,535 are noted, as many as there are.
-func (s *Session) Receive(packetID uint16) bool {
+func (s *Session) Receive(tx *store.Tx, packetID uint16) bool {
+	if s.Number != 0 {
+		tx.PutReceived(s.Number, packetID) // of a duplicate, too: PUBREC must wait for the first
+	}
 	if _, duplicate := s.unreleased[packetID]; duplicate {
 		return false
 	}
@@ -110,6 +141,9 @@ func (s *Session) Receive(packetID uint16) bool {
 
 // Release forgets the Packet Identifier on PUBREL. An unknown one is fine: PUBCOMP is
 // due in any case.
-func (s *Session) Release(packetID uint16) {
+func (s *Session) Release(tx *store.Tx, packetID uint16) {
 	delete(s.unreleased, packetID)
+	if s.Number != 0 {
+		tx.DeleteReceived(s.Number, packetID) // again, if it is not known: PUBCOMP must wait for the first time
+	}
 }

@@ -68,15 +68,15 @@ func TestNewWithEmptyWillMessage(t *testing.T) {
 
 func TestSubscriptions(t *testing.T) {
 	s := newSession()
-	assert.False(t, s.Unsubscribe([]byte("a/b")), "there is none")
-	assert.True(t, s.Subscribe("a/b", codec.QoS0, filtersMax))
-	assert.True(t, s.Subscribe("a/+", codec.QoS1, filtersMax))
-	assert.True(t, s.Subscribe("a/b", codec.QoS2, filtersMax), "replaces [MQTT-3.8.4-3]")
+	assert.False(t, s.Unsubscribe(nil, []byte("a/b")), "there is none")
+	assert.True(t, s.Subscribe(nil, "a/b", codec.QoS0, filtersMax))
+	assert.True(t, s.Subscribe(nil, "a/+", codec.QoS1, filtersMax))
+	assert.True(t, s.Subscribe(nil, "a/b", codec.QoS2, filtersMax), "replaces [MQTT-3.8.4-3]")
 	assert.Equal(t, map[string]codec.QoS{"a/b": codec.QoS2, "a/+": codec.QoS1}, filtersOf(s))
-	assert.False(t, s.Unsubscribe([]byte("a/c")), "compared character by character [MQTT-3.10.4-1]")
-	assert.False(t, s.Unsubscribe([]byte("A/b")))
-	assert.True(t, s.Unsubscribe([]byte("a/b")))
-	assert.False(t, s.Unsubscribe([]byte("a/b")), "once is enough")
+	assert.False(t, s.Unsubscribe(nil, []byte("a/c")), "compared character by character [MQTT-3.10.4-1]")
+	assert.False(t, s.Unsubscribe(nil, []byte("A/b")))
+	assert.True(t, s.Unsubscribe(nil, []byte("a/b")))
+	assert.False(t, s.Unsubscribe(nil, []byte("a/b")), "once is enough")
 	assert.Equal(t, map[string]codec.QoS{"a/+": codec.QoS1}, filtersOf(s))
 }
 
@@ -85,15 +85,15 @@ const filtersMax = 10_000
 func TestFiltersMax(t *testing.T) {
 	s := newSession()
 	for i := range filtersMax {
-		require.True(t, s.Subscribe(fmt.Sprint(i), codec.QoS0, filtersMax))
+		require.True(t, s.Subscribe(nil, fmt.Sprint(i), codec.QoS0, filtersMax))
 	}
-	assert.False(t, s.Subscribe("one more", codec.QoS0, filtersMax))
+	assert.False(t, s.Subscribe(nil, "one more", codec.QoS0, filtersMax))
 	assert.NotContains(t, filtersOf(s), "one more")
-	assert.True(t, s.Subscribe("0", codec.QoS2, filtersMax), "one that is there")
+	assert.True(t, s.Subscribe(nil, "0", codec.QoS2, filtersMax), "one that is there")
 	assert.Equal(t, codec.QoS2, filtersOf(s)["0"])
-	assert.True(t, s.Unsubscribe([]byte("1")))
-	assert.True(t, s.Subscribe("one more", codec.QoS0, filtersMax))
-	assert.False(t, s.Subscribe("1", codec.QoS0, filtersMax))
+	assert.True(t, s.Unsubscribe(nil, []byte("1")))
+	assert.True(t, s.Subscribe(nil, "one more", codec.QoS0, filtersMax))
+	assert.False(t, s.Subscribe(nil, "1", codec.QoS0, filtersMax))
 	assert.Len(t, filtersOf(s), filtersMax)
 }
 
@@ -101,30 +101,30 @@ func TestFiltersMax(t *testing.T) {
 // [MQTT-4.3.3-2].
 func TestReceive(t *testing.T) {
 	s := newSession()
-	s.Release(1) // unknown, of an earlier session
-	assert.True(t, s.Receive(1))
-	assert.False(t, s.Receive(1), "a duplicate")
-	assert.True(t, s.Receive(2), "another message")
-	assert.False(t, s.Receive(1))
-	s.Release(1)
-	assert.True(t, s.Receive(1), "a new message with the same Packet Identifier")
-	assert.False(t, s.Receive(2))
-	s.Release(1)
-	s.Release(1)
-	s.Release(2)
+	s.Release(nil, 1) // unknown, of an earlier session
+	assert.True(t, s.Receive(nil, 1))
+	assert.False(t, s.Receive(nil, 1), "a duplicate")
+	assert.True(t, s.Receive(nil, 2), "another message")
+	assert.False(t, s.Receive(nil, 1))
+	s.Release(nil, 1)
+	assert.True(t, s.Receive(nil, 1), "a new message with the same Packet Identifier")
+	assert.False(t, s.Receive(nil, 2))
+	s.Release(nil, 1)
+	s.Release(nil, 1)
+	s.Release(nil, 2)
 	assert.Empty(t, s.unreleased)
 }
 
 func TestReceiveHasRoomForAll(t *testing.T) {
 	s := newSession()
 	for id := 1; id <= 65_535; id++ {
-		require.True(t, s.Receive(uint16(id)))
+		require.True(t, s.Receive(nil, uint16(id)))
 	}
 	for id := 1; id <= 65_535; id++ {
-		if s.Receive(uint16(id)) {
+		if s.Receive(nil, uint16(id)) {
 			require.Fail(t, "a duplicate was taken for new", id)
 		}
-		s.Release(uint16(id))
+		s.Release(nil, uint16(id))
 	}
 	assert.Empty(t, s.unreleased)
 }
@@ -138,10 +138,10 @@ func TestFewAndManyFilters(t *testing.T) {
 	for range 5000 {
 		filter, qos := fmt.Sprint("f/", random.IntN(2*fewMax)), codec.QoS(random.IntN(3))
 		if _, known := want[filter]; random.IntN(2) == 0 {
-			assert.Equal(t, known, s.Unsubscribe([]byte(filter)))
+			assert.Equal(t, known, s.Unsubscribe(nil, []byte(filter)))
 			delete(want, filter)
 		} else {
-			assert.True(t, s.Subscribe(filter, qos, filtersMax))
+			assert.True(t, s.Subscribe(nil, filter, qos, filtersMax))
 			want[filter] = qos
 		}
 		require.Equal(t, want, filtersOf(s))

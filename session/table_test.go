@@ -27,7 +27,7 @@ func enter(t testing.TB, table *Table[client], takeover bool) *client {
 }
 
 func TestTableGivesHandles(t *testing.T) {
-	table := NewTable[client](3, 0)
+	table := NewTable[client](3, 0, 0)
 	a, b := enter(t, table, false), enter(t, table, false)
 	assert.Equal(t, makeHandle(0, 1), a.handle)
 	assert.Equal(t, makeHandle(1, 1), b.handle)
@@ -39,7 +39,7 @@ func TestTableGivesHandles(t *testing.T) {
 
 // The next occupant of a slot has another handle, and the old one resolves to nothing.
 func TestStaleHandles(t *testing.T) {
-	table := NewTable[client](1, 0)
+	table := NewTable[client](1, 0, 0)
 	var stale []Handle
 	for generation := uint32(1); generation <= 5; generation++ {
 		c := enter(t, table, false)
@@ -60,7 +60,7 @@ func TestStaleHandles(t *testing.T) {
 
 // A generation has 32 bits. When they are used up none is 0: slot 0 of it is NoHandle.
 func TestGenerationsNeverMakeNoHandle(t *testing.T) {
-	table := NewTable[client](1, 0)
+	table := NewTable[client](1, 0, 0)
 	table.generations[0] = math.MaxUint32 - 1
 	last := enter(t, table, false)
 	assert.EqualValues(t, math.MaxUint32, last.handle.Generation())
@@ -73,7 +73,7 @@ func TestGenerationsNeverMakeNoHandle(t *testing.T) {
 }
 
 func TestFullTable(t *testing.T) {
-	table := NewTable[client](2, 0)
+	table := NewTable[client](2, 0, 0)
 	a, b := enter(t, table, false), enter(t, table, true)
 	for _, takeover := range []bool{false, true} {
 		h, ok := table.Acquire(new(client), takeover)
@@ -88,7 +88,7 @@ func TestFullTable(t *testing.T) {
 }
 
 func TestReserveIsForTakeovers(t *testing.T) {
-	table := NewTable[client](2, 1)
+	table := NewTable[client](2, 1, 0)
 	assert.Equal(t, 2, table.Size(), "without the reserve")
 	old, other := enter(t, table, false), enter(t, table, false)
 	_, ok := table.Acquire(new(client), false)
@@ -110,7 +110,7 @@ func TestReserveIsForTakeovers(t *testing.T) {
 }
 
 func TestTheSlotUsedLastIsUsedNext(t *testing.T) {
-	table := NewTable[client](4, 0)
+	table := NewTable[client](4, 0, 0)
 	var clients []*client
 	for i := range uint32(4) {
 		c := enter(t, table, false)
@@ -126,11 +126,11 @@ func TestTheSlotUsedLastIsUsedNext(t *testing.T) {
 }
 
 func TestReleaseTwicePanics(t *testing.T) {
-	table := NewTable[client](2, 0)
+	table := NewTable[client](2, 0, 0)
 	c := enter(t, table, false)
 	table.Release(c.handle)
 	for _, h := range []Handle{c.handle, NoHandle, makeHandle(1, 1), makeHandle(0, 2)} {
-		assert.PanicsWithValue(t, "session: release of a handle that is not in use: "+h.String(), func() { table.Release(h) })
+		assert.PanicsWithValue(t, "session: a handle that is not in use: "+h.String(), func() { table.Release(h) })
 	}
 	assert.Zero(t, table.Len())
 	a, b := enter(t, table, false), enter(t, table, false)
@@ -139,12 +139,12 @@ func TestReleaseTwicePanics(t *testing.T) {
 
 func TestNewTableRefusesSizes(t *testing.T) {
 	for _, c := range []struct{ size, reserve int }{{0, 0}, {-1, 0}, {0, 5}, {1, -1}} {
-		assert.Panics(t, func() { NewTable[client](c.size, c.reserve) }, "%+v", c)
+		assert.Panics(t, func() { NewTable[client](c.size, c.reserve, 0) }, "%+v", c)
 	}
 }
 
 func TestResolveDoesNotAllocate(t *testing.T) {
-	table := NewTable[client](1, 0)
+	table := NewTable[client](1, 0, 0)
 	c := enter(t, table, false)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		_ = table.Resolve(c.handle)
@@ -156,7 +156,7 @@ func TestResolveDoesNotAllocate(t *testing.T) {
 // bytes for one client never reach the next one in its slot.
 func TestResolveConcurrently(t *testing.T) {
 	const size, workers, rounds = 4, 4, 3000
-	table := NewTable[client](size, 1)
+	table := NewTable[client](size, 1, 0)
 	var latest [size + 1]atomic.Uint64 // handles, by slot
 	var working, resolving sync.WaitGroup
 	var done atomic.Bool
@@ -209,7 +209,7 @@ func TestResolveConcurrently(t *testing.T) {
 }
 
 func BenchmarkResolve(b *testing.B) {
-	table := NewTable[client](1000, 0)
+	table := NewTable[client](1000, 0, 0)
 	var handles []Handle
 	for range 1000 {
 		handles = append(handles, enter(b, table, false).handle)
@@ -223,7 +223,7 @@ func BenchmarkResolve(b *testing.B) {
 }
 
 func BenchmarkAcquireRelease(b *testing.B) {
-	table := NewTable[client](10_000, 0)
+	table := NewTable[client](10_000, 0, 0)
 	c := new(client)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -233,7 +233,7 @@ func BenchmarkAcquireRelease(b *testing.B) {
 }
 
 func TestTableAt(t *testing.T) {
-	table := NewTable[client](2, 1)
+	table := NewTable[client](2, 1, 0)
 	assert.Equal(t, 3, table.Slots(), "the reserve included")
 	a, b := enter(t, table, false), enter(t, table, false)
 	table.Release(a.handle)

@@ -122,10 +122,11 @@ func failed(log zerolog.Logger, c reactor.Config, err error) int {
 
 // summary tells at the end what went through and what was lost.
 func summary(log zerolog.Logger, st reactor.Stats, unsent int) {
+	all := st.Total()
 	event := log.Info().Uint64("connects", st.Connects).
 		Uint64("publishes", st.Publishes()).
-		Uint64("deliveries", st.Delivered).Uint64("dropped", st.Dropped.Total()).
-		Dict("dropped_by", droppedBy(&st))
+		Uint64("deliveries", all.Delivered).Uint64("dropped", all.Dropped.Total()).
+		Dict("dropped_by", droppedBy(all.Dropped))
 	if unsent >= 0 { // or the loops did not answer in time
 		event = event.Int("unsent_bytes", unsent)
 	}
@@ -133,9 +134,9 @@ func summary(log zerolog.Logger, st reactor.Stats, unsent int) {
 }
 
 // droppedBy returns what was lost by reason.
-func droppedBy(st *reactor.Stats) *zerolog.Event {
+func droppedBy(dropped reactor.Losses) *zerolog.Event {
 	by := zerolog.Dict()
-	for reason, n := range st.Dropped {
+	for reason, n := range dropped {
 		if n > 0 {
 			by = by.Uint64(reactor.Reason(reason).String(), n)
 		}

@@ -48,9 +48,19 @@ type clientJSON struct {
 	Dropped     reactor.Losses  `json:"dropped"`
 	Waiting     reactor.Waiting `json:"waiting"`
 	Congested   bool            `json:"congested"`
+	Queue       *queueJSON      `json:"queue,omitempty"`
 	Kernel      *kernelJSON     `json:"kernel,omitempty"`
 	Verdict     reactor.Verdict `json:"verdict,omitempty"`
 	VerdictWhy  string          `json:"verdict_why,omitempty"`
+}
+
+// queueJSON is a client's part of the ledger of QoS 1 and 2.
+type queueJSON struct {
+	Matched   uint64          `json:"matched"`
+	Delivered uint64          `json:"delivered"` // acknowledged
+	Refused   uint64          `json:"refused"`   // for want of room
+	Waiting   reactor.Waiting `json:"waiting"`
+	Inflight  int             `json:"inflight"` // sent, and not acknowledged to the end
 }
 
 type kernelJSON struct {
@@ -73,6 +83,10 @@ func toJSON(i *reactor.ClientInfo) clientJSON {
 		Matched: i.Matched, Delivered: i.Delivered, Dropped: i.Dropped,
 		Waiting: i.Waiting(), Congested: i.Congested,
 		Verdict: i.Verdict, VerdictWhy: i.VerdictWhy,
+	}
+	if i.Above.Matched > 0 {
+		c.Queue = &queueJSON{i.Above.Matched, i.Above.Delivered, i.Above.Refused,
+			reactor.Waiting{Messages: uint64(i.QueuedMessages), Bytes: i.QueueBytes}, i.Inflight}
 	}
 	if k := i.Kernel; k != nil {
 		c.Kernel = &kernelJSON{
@@ -154,13 +168,15 @@ func (a *Admin) losses(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	st := a.source.Stats()
+	all := st.Total()
 	ledger := struct {
 		Matched   uint64               `json:"matched"`
 		Delivered uint64               `json:"delivered"`
 		Dropped   reactor.Losses       `json:"dropped"`
 		Waiting   reactor.Waiting      `json:"waiting"`
 		Top       []reactor.ClientLoss `json:"top"`
-	}{st.Matched, st.Delivered, st.Dropped, reactor.Waiting{Messages: uint64(st.WaitingMessages), Bytes: st.WaitingBytes},
+	}{all.Matched, all.Delivered, all.Dropped,
+		reactor.Waiting{Messages: uint64(st.Waiting()), Bytes: st.WaitingBytes + st.QueueBytes},
 		make([]reactor.ClientLoss, len(top))}
 	for i := range top {
 		ledger.Top[i] = top[i].Loss()

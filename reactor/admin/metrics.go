@@ -55,7 +55,8 @@ func total(name, help string, value func(*reactor.Stats) uint64) metric {
 // plain are the metrics without labels; immutable.
 var plain = []metric{
 	gauge("connections", "Open client sockets.", func(st *reactor.Stats) int { return st.Connections }),
-	gauge("clients", "Client slots taken.", func(st *reactor.Stats) int { return st.Clients }),
+	gauge("clients", "Connected clients.", func(st *reactor.Stats) int { return st.Clients }),
+	gauge("sessions", "Sessions kept for clients that are away.", func(st *reactor.Stats) int { return st.Sessions }),
 	gauge("subscriptions", "Subscriptions of all clients.", func(st *reactor.Stats) int { return st.Subscriptions }),
 	gauge("retained_messages", "Retained messages.", func(st *reactor.Stats) int { return st.Retained }),
 	gauge("retained_bytes", "Memory of the retained messages and the tree they hang on.",
@@ -65,8 +66,39 @@ var plain = []metric{
 	gauge("queue_bytes", "Bytes that wait for slow clients.", func(st *reactor.Stats) int { return st.WaitingBytes }),
 	gauge("queue_memory_bytes", "Memory that what waits takes: what clients share counts once.",
 		func(st *reactor.Stats) int { return st.BufferedBytes }),
+	gauge("session_queue_messages", "QoS 1 and 2 messages that wait to be sent or acknowledged, for each client.",
+		func(st *reactor.Stats) int { return st.QueuedMessages }),
+	gauge("session_queue_memory_bytes", "Memory that these take: what clients share counts once.",
+		func(st *reactor.Stats) int { return st.QueueBytes }),
+	gauge("stored_messages", "QoS 1 and 2 messages that wait for some client: what clients share counts once.",
+		func(st *reactor.Stats) int { return st.StoredMessages }),
 	gauge("congested_connections", "Connections whose socket takes no more.",
 		func(st *reactor.Stats) int { return st.Congested }),
+
+	gauge("store_pending_changes", "Changes that are not on disk yet.",
+		func(st *reactor.Stats) int { return st.Store.Pending }),
+	gauge("store_pending_bytes", "Bytes of these.", func(st *reactor.Stats) int { return int(st.Store.PendingBytes) }),
+	gauge("store_records", "Records on disk.", func(st *reactor.Stats) int { return int(st.Store.Records) }),
+	gauge("store_file_bytes", "Size of the file in the data directory.",
+		func(st *reactor.Stats) int { return int(st.Store.FileBytes) }),
+	gauge("store_failing", "1 while nothing can be saved.", func(st *reactor.Stats) int {
+		if st.Store.Failing {
+			return 1
+		}
+		return 0
+	}),
+	gauge("store_last_commit_timestamp_seconds", "When changes were saved the last time; 0: never.",
+		func(st *reactor.Stats) int {
+			if st.Store.LastCommit.IsZero() {
+				return 0
+			}
+			return int(st.Store.LastCommit.Unix())
+		}),
+	total("store_commits_total", "Transactions saved.", func(st *reactor.Stats) uint64 { return st.Store.Commits }),
+	total("store_failures_total", "Transactions that could not be saved, and were tried again.",
+		func(st *reactor.Stats) uint64 { return st.Store.Failures }),
+	metric{describe("store_commit_seconds_total", "Time that saving took."), prometheus.CounterValue,
+		func(st *reactor.Stats) float64 { return st.Store.CommitTime.Seconds() }},
 
 	total("sockets_accepted_total", "Client sockets accepted.", func(st *reactor.Stats) uint64 { return st.Accepted }),
 	total("accept_errors_total", "Failures to accept a client's socket, for want of descriptors for instance.",
@@ -74,8 +106,6 @@ var plain = []metric{
 	total("takeovers_total", "Connections that took the Client Identifier of another one over.",
 		func(st *reactor.Stats) uint64 { return st.Takeovers }),
 	total("panics_total", "Bugs that the broker survived.", func(st *reactor.Stats) uint64 { return st.Panics }),
-	total("deliveries_matched_total", "Messages that met a subscription, once per client: delivered, dropped or waiting.",
-		func(st *reactor.Stats) uint64 { return st.Matched }),
 	total("packets_received_total", "MQTT packets received, those that broke a rule not counted.",
 		func(st *reactor.Stats) uint64 { return st.PacketsReceived }),
 	total("packets_sent_total", "MQTT packets sent.", func(st *reactor.Stats) uint64 { return st.PacketsSent }),
@@ -104,8 +134,14 @@ var (
 	refused  = describe("sockets_refused_total", "Client sockets closed on accept, by why.", "reason")
 	closed   = describe("connections_closed_total", "Connections that the broker closed, by why.", "reason")
 	received = describe("publish_received_total", "PUBLISH packets received.", "qos")
-	sent     = describe("publish_sent_total", "PUBLISH packets handed to the kernel whole.", "qos")
-	dropped  = describe("deliveries_dropped_total", "Messages matched and not delivered, by why.", "reason", "qos")
+	sent     = describe("publish_sent_total", "PUBLISH packets sent; above QoS 0 those sent again, too.", "qos")
+	ended    = describe("sessions_ended_total", "Sessions ended of clients that were away, by why.", "reason")
+
+	matched = describe("deliveries_matched_total",
+		"Messages that met a subscription, once per client: delivered, dropped or waiting.", "qos")
+	delivered = describe("deliveries_total",
+		"Messages delivered: handed to the kernel whole at QoS 0, acknowledged above.", "qos")
+	dropped = describe("deliveries_dropped_total", "Messages matched and not delivered, by why.", "reason", "qos")
 
 	loopBusy = describe("loop_busy_ratio",
 		"Share of the last second in which an event loop had work; an estimate.", "loop")
@@ -135,7 +171,8 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, m := range plain {
 		to <- m.desc
 	}
-	for _, desc := range []*prometheus.Desc{connects, refused, closed, received, sent, dropped, loopBusy, loopBusySeconds,
+	for _, desc := range []*prometheus.Desc{connects, refused, closed, received, sent, ended, matched, delivered, dropped,
+		loopBusy, loopBusySeconds,
 		loopTurn, loopTurnMax, loopConnections, fanout, skew, topLost, topWaiting, buildInfo} {
 		to <- desc
 	}
@@ -178,9 +215,18 @@ func collectLabelled(to chan<- prometheus.Metric, st *reactor.Stats) {
 	for qos, n := range st.PublishReceived {
 		count(received, n, strconv.Itoa(qos))
 	}
-	count(sent, st.Delivered, "0")
-	for reason, n := range st.Dropped {
-		count(dropped, n, reactor.Reason(reason).String(), "0")
+	for qos, n := range st.PublishSent {
+		count(sent, n, strconv.Itoa(qos))
+	}
+	count(ended, st.SessionsEvicted, "evicted")
+	count(ended, st.SessionsExpired, "expired")
+	for qos, book := range []reactor.Book{{Matched: st.Matched, Delivered: st.Delivered, Dropped: st.Dropped}, st.Above[0], st.Above[1]} {
+		label := strconv.Itoa(qos)
+		count(matched, book.Matched, label)
+		count(delivered, book.Delivered, label)
+		for reason, n := range book.Dropped {
+			count(dropped, n, reactor.Reason(reason).String(), label)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"reflect"
 	"strings"
@@ -53,9 +54,27 @@ func TestEveryCounterIsAMetric(t *testing.T) {
 		case reflect.Int:
 			next += 1013
 			v.SetInt(int64(next))
+		case reflect.Int64:
+			next += 1013
+			if v.Type() == reflect.TypeFor[time.Duration]() {
+				v.SetInt(int64(next) * int64(time.Second))
+			} else {
+				v.SetInt(int64(next))
+			}
+		case reflect.Bool:
+			v.SetBool(true)
 		case reflect.Uint64:
 			next += 1013
 			v.SetUint(next)
+		case reflect.Struct:
+			if v.Type() == reflect.TypeFor[time.Time]() {
+				next += 1013
+				v.Set(reflect.ValueOf(time.Unix(int64(next), 0)))
+				return
+			}
+			for i := range v.NumField() {
+				fill(v.Field(i))
+			}
 		default: // an array
 			for i := range v.Len() {
 				fill(v.Index(i))
@@ -73,11 +92,17 @@ func TestEveryCounterIsAMetric(t *testing.T) {
 			var value float64
 			_, err := fmt.Sscan(fields[len(fields)-1], &value)
 			require.NoError(t, err, line)
-			values[fmt.Sprint(uint64(value))] = true
+			values[fmt.Sprint(uint64(math.Round(value)))] = true
 		}
 	}
 	var look func(name string, v reflect.Value)
 	look = func(name string, v reflect.Value) {
+		if v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]() {
+			for i := range v.NumField() {
+				look(name+"."+v.Type().Field(i).Name, v.Field(i))
+			}
+			return
+		}
 		if v.Kind() == reflect.Array {
 			for i := range v.Len() {
 				look(fmt.Sprintf("%s[%d]", name, i), v.Index(i))
@@ -85,6 +110,14 @@ func TestEveryCounterIsAMetric(t *testing.T) {
 			return
 		}
 		want := fmt.Sprint(v)
+		switch at := v.Interface().(type) {
+		case time.Time:
+			want = fmt.Sprint(at.Unix())
+		case time.Duration:
+			want = fmt.Sprint(uint64(at.Seconds()))
+		case bool:
+			want = "1"
+		}
 		if name == "ConnectsRefused" { // shown without RefusedFull, which is a part of it
 			want = fmt.Sprint(v.Uint() - min(v.Uint(), f.stats.RefusedFull))
 		}

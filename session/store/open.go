@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 const (
@@ -101,7 +102,7 @@ func (s *Store) openDatabase() error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, bbolt.ErrTimeout): // a tool of bbolt has it
+	case errors.Is(err, berrors.ErrTimeout): // a tool of bbolt has it
 		err = fmt.Errorf("store: %s: %w: stop that one", s.file, ErrHeld)
 	case errors.Is(err, ErrDamaged):
 		err = fmt.Errorf("store: %s: %w: %s", s.file, err, remedy)

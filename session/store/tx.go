@@ -32,13 +32,19 @@ func (t *Tx) End() (batch uint64) {
 	}
 	s, b := t.store, t.batch
 	if t.noted {
-		if s.options.Sync == Always || s.failing.Load() {
-			batch = b.number
-		}
+		batch = t.Batch()
 		s.announce(b)
 	}
 	s.mu.Unlock()
 	return batch
+}
+
+// Batch returns the number of the batch that what is noted here will be saved in, if that must be waited for, else 0; see End.
+func (t *Tx) Batch() uint64 {
+	if t != nil && (t.store.options.Sync == Always || t.store.failing.Load()) {
+		return t.batch.number
+	}
+	return 0
 }
 
 // PutSession notes a session, new or changed. Identifiers are never used again, in the life of the process.

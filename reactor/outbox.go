@@ -1,0 +1,136 @@
+package reactor
+
+import (
+	"mqttd/codec"
+	"mqttd/router"
+	"mqttd/session"
+	"mqttd/session/store"
+)
+
+// Messages above QoS 0 leave the path of the round log where they are published. The publisher's loop puts them into the
+// outbox of each session that is to acknowledge them, stored once for all, on whichever loop the client is, or none: so when the
+// publisher is acknowledged they are where they have to be. The client's loop sends what its window allows, when it
+// is told so by letter, when an acknowledgement has made room, and when the socket takes more again.
+
+// enqueue puts a message into the outboxes of those subscribers who get it above QoS 0, and returns the route of the
+// others.
+func (l *loop) enqueue(tx *store.Tx, topic, payload []byte, qos codec.QoS, route *router.Route) (rest *router.Route) {
+	above, rest := route.Part()
+	if len(above) == 0 {
+		return rest
+	}
+	packet := codec.AppendPublish(nil, &codec.Publish{Topic: topic, Payload: payload})
+	m := l.server.queues.NewMessage(packet)
+	limits := l.config.queueLimits(l.server)
+	for _, t := range above {
+		c := l.server.table.Resolve(session.Handle(t.ID))
+		if c == nil {
+			l.tally.missed[ReasonCutOff]++
+			l.tally.matched++
+			continue
+		}
+		at := min(qos, t.QoS)
+		verdict, wake := c.session.Outbox.Add(tx, m, at, limits)
+		l.entered(c, at, verdict)
+		if wake {
+			l.wake(c)
+		}
+	}
+	m.Release(tx)
+	l.turn.spent(len(above)/8, turnMax)
+	return rest
+}
+
+// entered counts a message that met a subscription above QoS 0.
+func (l *loop) entered(c *conn, qos codec.QoS, verdict session.Verdict) {
+	book := &l.above[qos-1]
+	book.matched.add(1)
+	switch verdict {
+	case session.QueueFull:
+		book.dropped[ReasonQueueFull].add(1)
+		l.server.lines.queueFull(l.server, c)
+	case session.MemoryFull:
+		book.dropped[ReasonMemory].add(1)
+		l.server.lines.queuesFull(l.server)
+	case session.Ended:
+		book.dropped[ReasonCutOff].add(1)
+	}
+}
+
+// wake has a client's loop send from its outbox. c is the connection that its session has, or had a moment ago.
+func (l *loop) wake(c *conn) {
+	if c.loop == l {
+		l.sendSoon(c)
+	} else {
+		c.loop.post(letter{kind: letterSend, conn: c})
+	}
+}
+
+// sendSoon lists c: its outbox may have something to be sent.
+func (l *loop) sendSoon(c *conn) {
+	if c.live() && c.state == session.Connected && c.session.Outbox != nil {
+		l.list(&l.sending, c, inSending)
+	}
+}
+
+// sendTurn sends to the clients that are listed, as many as the turn allows.
+func (l *loop) sendTurn() {
+	more := func(done int) bool { return done == 0 || !l.turn.over }
+	l.inTurn(&l.sending, inSending, more, l.sendAbove)
+	if len(l.sending) > 0 {
+		l.again()
+	}
+}
+
+// sendAbove sends c messages above QoS 0, until nothing is left that its window allows, its socket takes no more, or the turn is
+// over. The replies that it is owed come first: CONNACK may be among them [MQTT-3.2.0-1].
+func (l *loop) sendAbove(c *conn) {
+	for c.live() && c.owed == 0 && (c.pace == flowing || c.pace == held) {
+		o := c.session.Outbox
+		s := o.Next(l.gather[:0], headBytesMax, l.config.MaxInflight, l.server.store.Committed(), c.pace == held)
+		l.gather = s.Packets
+		for qos, n := range s.Messages {
+			if n > 0 {
+				l.publishSent[qos].add(n)
+			}
+		}
+		if s.Unsaved {
+			l.list(&l.unsent, c, inUnsent)
+		}
+		if len(s.Packets) == 0 {
+			return
+		}
+		if n := l.push(c, s.Packets); n < len(s.Packets) && c.live() {
+			l.block(c, s.Packets, n, 0, nil)
+		}
+		if l.turn.spent(writeWork(len(s.Packets)), turnMax) {
+			l.sendSoon(c)
+			return
+		}
+		if len(s.Packets) < headBytesMax {
+			return
+		}
+	}
+}
+
+// endOutbox counts what is lost when the session of an outbox ends.
+func (s *Server) endOutbox(tx *store.Tx, o *session.Outbox, reason Reason) {
+	if o == nil {
+		return
+	}
+	for qos, n := range o.Close(tx) {
+		if n > 0 {
+			s.ended[qos-1][reason].Add(n)
+		}
+	}
+}
+
+// queueLimits returns the bounds of what waits in outboxes.
+func (c *Config) queueLimits(s *Server) session.Limits {
+	return session.Limits{
+		Inflight:   c.MaxInflight,
+		Messages:   c.QueuedMessagesMax,
+		Bytes:      c.QueuedBytesMax,
+		TotalBytes: s.limits.TotalQueueBytes,
+	}
+}

@@ -1,0 +1,210 @@
+package reactor
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"mqttd/codec"
+	"mqttd/session"
+	"mqttd/session/store"
+)
+
+// restoration is what the store had when the server starts, until all of it is in its place.
+type restoration struct {
+	server   *Server
+	messages map[uint64]*session.Message
+	sessions map[uint64]*session.Session
+	left     map[uint64]int64 // when a session's client left
+	refused  [][]byte         // topics for whose retained messages there is no room
+	nonsense error            // of a record that cannot be
+}
+
+// openStore opens the data directory, if there is to be one, and puts what it has in its place: the server is as it was when
+// the last one stopped, but for its connections.
+func (s *Server) openStore() error {
+	if s.config.DataDir == "" {
+		return nil
+	}
+	sync, err := store.ParseSync(s.config.Sync)
+	if err != nil {
+		return err
+	}
+	opened, err := store.Open(s.config.DataDir, store.Options{
+		Sync:      sync,
+		Interval:  s.config.SyncInterval,
+		Committed: s.committed,
+		Failed:    func(err error) { s.lines.notSaved(s, err) },
+		Recovered: func() { s.lines.savedAgain(s) },
+	})
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	r := &restoration{
+		server:   s,
+		messages: make(map[uint64]*session.Message),
+		sessions: make(map[uint64]*session.Session),
+		left:     make(map[uint64]int64),
+	}
+	if err := r.load(opened); err != nil {
+		_ = opened.Close() // what is on disk stays as it is
+		return err
+	}
+	s.store = opened
+	r.settle(sync == store.Interval && !opened.Clean())
+	s.log.Info().Str("data_dir", s.config.DataDir).Stringer("sync", sync).Bool("clean", opened.Clean()).
+		Int("retained", s.retained.Len()).Int("sessions", s.absent.Len()).Int("messages", s.queues.Messages()).
+		Stringer("took", time.Since(began).Round(time.Millisecond)).Msg("data directory read")
+	return nil
+}
+
+// saveRest saves what is not on disk yet, when the loops have ended.
+func (s *Server) saveRest() error {
+	if err := s.store.Close(); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotSaved, err)
+	}
+	return nil
+}
+
+// ErrNotSaved is the error of Run when the server has stopped and could not save all that it should.
+var ErrNotSaved = errors.New("not all could be saved")
+
+// committed is called by the store's writer after each commit: loops go on with what waited for it.
+func (s *Server) committed() {
+	select {
+	case <-s.listening:
+	default:
+		return // nobody waits yet
+	}
+	for _, l := range s.loops {
+		l.post(letter{kind: letterSaved})
+	}
+}
+
+// load reads all that the store has. It changes nothing on disk.
+func (r *restoration) load(from *store.Store) error {
+	s := r.server
+	err := from.Load(store.Visitor{
+		Message: func(id uint64, packet []byte) {
+			r.messages[id] = s.queues.RestoredMessage(id, packet)
+		},
+		Session: func(id uint64, stored store.Session) {
+			r.sessions[id] = session.Restored(stored.ClientID, id)
+			r.left[id] = stored.Left
+		},
+		Subscription: func(id uint64, filter string, qos byte) {
+			of := r.sessions[id]
+			of.Subscribe(nil, filter, codec.QoS(qos), filtersMax) // whatever the limits are now
+			if codec.QoS(qos) > codec.QoS0 {
+				r.outbox(of)
+			}
+		},
+		Received: func(id uint64, packetID uint16) { r.sessions[id].Receive(nil, packetID) },
+		Queued: func(id uint64, q store.Queued) {
+			if !r.outbox(r.sessions[id]).Restored(q, r.messages[q.MessageID]) && r.nonsense == nil {
+				r.nonsense = fmt.Errorf("%w: session %d has a message %d that cannot be", store.ErrDamaged, id, q.MessageID)
+			} else if !q.Released {
+				s.restored[q.QoS-1]++
+			}
+		},
+		Retained: func(topic string, packet []byte, _ byte) {
+			if !s.retained.Store(nil, []byte(topic), packet) {
+				r.refused = append(r.refused, []byte(topic))
+			}
+		},
+	})
+	if err == nil {
+		err = r.nonsense
+	}
+	if err != nil {
+		return err
+	}
+	sessions, messages := from.Highest()
+	s.numbers.Store(sessions)
+	s.queues.NumberFrom(messages)
+	return nil
+}
+
+// outbox returns the outbox of a session, which gets one if it has none.
+func (r *restoration) outbox(of *session.Session) *session.Outbox {
+	if of.Outbox == nil {
+		of.Outbox = r.server.queues.NewOutbox(of.Number)
+	}
+	return of.Outbox
+}
+
+// settle has the sessions wait for their clients, those of clients that were connected from now on, and drops those that have
+// expired or are too many. After a crash with -sync interval some Packet Identifiers are skipped: their clients may have
+// had them in messages that were not saved.
+func (r *restoration) settle(skip bool) {
+	s, now := r.server, time.Now()
+	tx := s.store.Begin()
+	defer tx.End()
+	skipped := uint64(0)
+	if skip {
+		skipped = identifiersSkipped
+	}
+	sessions := make([]*session.Session, 0, len(r.sessions))
+	for id, of := range r.sessions {
+		if r.left[id] == 0 {
+			r.left[id] = now.UnixMilli()
+			tx.PutSession(id, store.Session{ClientID: of.ClientID, Left: r.left[id]})
+		}
+		sessions = append(sessions, of)
+	}
+	slices.SortFunc(sessions, func(a, b *session.Session) int {
+		return cmp.Or(cmp.Compare(r.left[a.Number], r.left[b.Number]), cmp.Compare(a.Number, b.Number))
+	})
+	for i, of := range sessions {
+		switch {
+		case r.left[of.Number] < now.Add(-s.config.SessionExpiry).UnixMilli():
+			s.sessionsExpired.Add(1)
+			r.drop(tx, of)
+		case len(sessions)-i > s.limits.Sessions:
+			s.sessionsEvicted.Add(1)
+			s.lines.sessionEvicted(s)
+			r.drop(tx, of)
+		default:
+			r.await(of, i%len(s.loops), skipped)
+		}
+	}
+	for _, m := range r.messages {
+		m.Release(tx)
+	}
+	for _, topic := range r.refused {
+		tx.DeleteRetained(string(topic))
+	}
+	if n := len(r.refused); n > 0 {
+		s.log.Warn().Int("messages", n).Msg("more retained messages are in the data directory than -max-retained and " +
+			"-max-retained-bytes allow: those beyond are gone")
+	}
+}
+
+// identifiersSkipped is more than a client may be sent in a moment. (chosen)
+const identifiersSkipped = 4096
+
+// await puts a session into the slot in which it waits for its client. There is one.
+func (r *restoration) await(of *session.Session, loop int, skipped uint64) {
+	s := r.server
+	c := &conn{loop: s.loops[loop], session: of, state: session.Closed, connected: true, released: true}
+	handle, ok := s.table.AcquireAway(c)
+	if !ok {
+		panic("reactor: no slot for a session that is kept")
+	}
+	of.Handle, of.Group, c.handle = handle, loop, handle
+	if of.Outbox != nil {
+		of.Outbox.Resumed(s.config.MaxInflight, skipped)
+	}
+	for filter, granted := range of.Filters() {
+		s.router.Subscribe(filter, c.loop.subscriber(c), granted)
+	}
+	s.absent.Put(of, r.left[of.Number], s.limits.Sessions)
+}
+
+func (r *restoration) drop(tx *store.Tx, of *session.Session) {
+	r.server.endOutbox(tx, of.Outbox, ReasonExpired)
+	tx.DeleteSession(of.Number)
+}

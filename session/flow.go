@@ -1,0 +1,79 @@
+package session
+
+import (
+	"sort"
+
+	"mqttd/codec"
+)
+
+// flow is a line of messages above QoS 0 to one client, in the order in which they are sent, from the moment they are
+// queued until the client has acknowledged them. It is guarded by its outbox's mutex.
+//
+// A message's sequence number stays with it for life, and its Packet Identifier follows from it. So a message that
+// is sent again, by a broker that has started anew, too, has the identifier that it had [MQTT-2.3.1-4].
+type flow struct {
+	ids     identifiers
+	entries []entry // by sequence number
+	sent    int     // the first so many were sent at some time
+	resent  int     // the first so many were sent on this connection
+	next    uint64  // sequence number of the next message
+}
+
+// entry is a message in a flow.
+type entry struct {
+	message  *Message // nil: PUBREC came
+	sequence uint64
+	batch    uint64 // of the store, in which it is; 0: it need not be waited for
+	qos      codec.QoS
+	retain   bool
+	released bool // PUBREC came, PUBREL is sent: a PUBCOMP is due
+}
+
+// identifiers is a range of Packet Identifiers that a flow takes in turn.
+type identifiers struct{ first, count uint64 }
+
+func (r identifiers) of(sequence uint64) uint16 { return uint16(r.first + sequence%r.count) }
+
+// add puts a message at the end of the line.
+func (f *flow) add(e entry) {
+	e.sequence = f.next
+	f.next++
+	f.entries = append(f.entries, e)
+}
+
+// full reports whether all Packet Identifiers are taken.
+func (f *flow) full() bool {
+	return len(f.entries) > 0 && f.next-f.entries[0].sequence >= f.ids.count
+}
+
+// find returns the index of the sent message with a Packet Identifier, -1 when there is none.
+func (f *flow) find(packetID uint16) int {
+	id := uint64(packetID)
+	if f.sent == 0 || id < f.ids.first || id >= f.ids.first+f.ids.count {
+		return -1
+	}
+	first := f.entries[0].sequence
+	sequence := first + (f.ids.count+id-f.ids.first-first%f.ids.count)%f.ids.count
+	i := sort.Search(f.sent, func(i int) bool { return f.entries[i].sequence >= sequence })
+	if i == f.sent || f.entries[i].sequence != sequence {
+		return -1
+	}
+	return i
+}
+
+// remove takes a sent message out. It is one of the first, for the window is small.
+func (f *flow) remove(i int) {
+	copy(f.entries[1:i+1], f.entries[:i])
+	f.entries[0] = entry{}
+	f.entries = f.entries[1:]
+	f.sent--
+	if i < f.resent {
+		f.resent--
+	}
+	if len(f.entries) == 0 {
+		f.entries = nil // a client that has had its messages costs nothing
+	}
+}
+
+// queued returns how many messages were not sent yet.
+func (f *flow) queued() int { return len(f.entries) - f.sent }

@@ -1,0 +1,340 @@
+package session
+
+import (
+	"sync"
+
+	"mqttd/codec"
+	"mqttd/session/store"
+)
+
+// Outbox holds the messages above QoS 0 for one client: those that were sent and are not acknowledged, and behind them
+// those that wait until they may be sent. It outlives connections as its session does.
+//
+// Any goroutine may call its methods: a publisher's loop adds, the loop of the client's connection sends. What they note
+// for the store goes into the tx they are given, which is begun before the outbox is locked.
+type Outbox struct {
+	queues *Queues // immutable
+	number uint64  // immutable; of the session in the store, 0: it is not kept
+
+	mu       sync.Mutex
+	flows    [flowCount]flow
+	inflight int  // sent at some time and not acknowledged
+	bytes    int  // of the messages in it, with entryBytes each
+	attached bool // a connection sends
+	woken    bool // and it knows that there is something to be sent
+	closed   bool
+	book     Book
+}
+
+// The flows of an outbox, the first to be sent first.
+const (
+	replayed = iota // retained messages, because of a SUBSCRIBE
+	live
+	flowCount
+)
+
+// flowIdentifiers has the flows take different Packet Identifiers, so that each can take its own in turn.
+var flowIdentifiers = [flowCount]identifiers{
+	replayed: {1 << 15, 1 << 15},
+	live:     {1, 1<<15 - 1},
+}
+
+// QueueMax is the largest bound of messages that wait for one client: Packet Identifiers must suffice.
+const QueueMax = 30_000
+
+// Limits bound what waits for one client, and for all.
+type Limits struct {
+	Inflight   int // messages sent and not acknowledged
+	Messages   int // messages that wait behind these, at most QueueMax
+	Bytes      int // of all of them, with what keeps the books; one message at least has room
+	TotalBytes int // of all that wait for any client; what many wait for counts once
+}
+
+// Book counts messages above QoS 0 for one client: Matched = Delivered + Dropped + Waiting.
+type Book struct {
+	Matched   uint64 // added to the outbox, or refused for want of room
+	Delivered uint64 // acknowledged by PUBACK or PUBREC
+	Refused   uint64 // for want of room
+}
+
+// NewOutbox returns an empty outbox. number is that of the session in the store, 0 if it is not kept.
+func (q *Queues) NewOutbox(number uint64) *Outbox {
+	o := &Outbox{queues: q, number: number}
+	for i := range o.flows {
+		o.flows[i].ids = flowIdentifiers[i]
+	}
+	return o
+}
+
+// Verdict says what became of a message that was added.
+type Verdict uint8
+
+const (
+	// Queued: it will be sent.
+	Queued Verdict = iota
+	// QueueFull: as many messages, or bytes, wait for the client as may.
+	QueueFull
+	// MemoryFull: as many bytes wait for all clients as may.
+	MemoryFull
+	// Ended: the session has ended.
+	Ended
+)
+
+// Add queues m, published now, to be sent at a QoS above 0. Only who distributes m may call it, before it releases it. wake
+// tells the caller to have the client's connection send.
+func (o *Outbox) Add(tx *store.Tx, m *Message, qos codec.QoS, limits Limits) (v Verdict, wake bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f := &o.flows[live]
+	room := limits.Messages
+	if o.attached {
+		room += max(0, limits.Inflight-o.inflight)
+	}
+	size := len(m.packet) + entryBytes
+	switch {
+	case o.closed:
+		return Ended, false
+	case f.queued() >= room || f.full() || o.bytes > 0 && o.bytes+size > limits.Bytes:
+		v = QueueFull
+	case o.queues.Bytes()+entryBytes > limits.TotalBytes:
+		v = MemoryFull
+	default:
+		o.put(tx, live, m, entry{qos: qos})
+		wake = o.attached && !o.woken && o.inflight < limits.Inflight
+		o.woken = o.woken || wake
+	}
+	o.book.Matched++
+	if v != Queued {
+		o.book.Refused++
+	}
+	return v, wake
+}
+
+// AddRetained queues the packet of a retained message because of a SUBSCRIBE, ahead of what is published now. There is room
+// as long as the window has some, whatever else waits: it returns false, and queues nothing, when there is none.
+func (o *Outbox) AddRetained(tx *store.Tx, packet []byte, qos codec.QoS, inflight int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f := &o.flows[replayed]
+	if o.closed || o.inflight+f.queued() >= inflight || f.full() {
+		return false
+	}
+	m := o.queues.NewMessage(packet)
+	o.put(tx, replayed, m, entry{qos: qos, retain: true})
+	m.Release(tx)
+	o.book.Matched++
+	return true
+}
+
+// put adds an entry with a reference to m.
+func (o *Outbox) put(tx *store.Tx, which int, m *Message, e entry) {
+	f := &o.flows[which]
+	m.refs.Add(1)
+	e.message = m
+	if o.number != 0 && tx != nil {
+		m.keep(tx)
+		e.batch = tx.Batch()
+		tx.PutQueued(o.number, store.Queued{Flow: uint8(which), Seq: f.next, MessageID: m.number, QoS: byte(e.qos), Retain: e.retain})
+	}
+	f.add(e)
+	o.bytes += len(m.packet) + entryBytes
+	o.queues.bytes.Add(entryBytes)
+	o.queues.entries.Add(1)
+}
+
+// drop gives an entry's message back.
+func (o *Outbox) drop(tx *store.Tx, e *entry) {
+	if e.message == nil {
+		return
+	}
+	o.bytes -= len(e.message.packet) + entryBytes
+	o.queues.bytes.Add(-entryBytes)
+	o.queues.entries.Add(-1)
+	e.message.Release(tx)
+	e.message = nil
+}
+
+// Sending is what Next found to be sent.
+type Sending struct {
+	Packets  []byte
+	Messages [3]uint64 // PUBLISH packets among them, by QoS
+	Unsaved  bool      // more may be sent when the store has committed
+}
+
+// Next appends to dst what is to be sent now, until it has room bytes or so: first what a connection before this one was sent
+// and did not acknowledge, again with DUP [MQTT-3.3.1-1] and in the same order [MQTT-4.4.0-1] [MQTT-4.6.0-1], then as many
+// new messages as the window has room for. When retainedOnly is set live messages are not among the new ones. A QoS 2 message is sent
+// when it is in a batch that the store has committed: or another might get its Packet Identifier after a crash.
+func (o *Outbox) Next(dst []byte, room, inflight int, committed uint64, retainedOnly bool) (s Sending) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.woken = false
+	s.Packets = dst
+	for i := range o.flows {
+		f := &o.flows[i]
+		for ; f.resent < f.sent; f.resent++ {
+			if len(s.Packets) >= room {
+				return s
+			}
+			s.add(f, &f.entries[f.resent], true)
+		}
+	}
+	for i := range o.flows {
+		if f := &o.flows[i]; i != live || !retainedOnly {
+			for ; f.sent < len(f.entries) && o.inflight < inflight; f.sent++ {
+				e := &f.entries[f.sent]
+				if s.Unsaved = e.qos == codec.QoS2 && e.batch > committed; s.Unsaved || len(s.Packets) >= room {
+					return s
+				}
+				s.add(f, e, false)
+				f.resent++
+				o.inflight++
+			}
+		}
+	}
+	return s
+}
+
+func (s *Sending) add(f *flow, e *entry, again bool) {
+	id := f.ids.of(e.sequence)
+	if e.released {
+		s.Packets = codec.AppendAck(s.Packets, codec.PUBREL, id)
+		return
+	}
+	s.Messages[e.qos]++
+	s.Packets = codec.AppendPublish(s.Packets, &codec.Publish{
+		Topic:    codec.PublishTopic(e.message.packet),
+		Payload:  codec.PublishPayload(e.message.packet),
+		PacketID: id,
+		QoS:      e.qos,
+		Retain:   e.retain,
+		Dup:      again,
+	})
+}
+
+// Progress says what an acknowledgement has changed.
+type Progress uint8
+
+const (
+	// Nothing: it names no message that is due for it.
+	Nothing Progress = iota
+	// Received: PUBREC for a message that is now the client's.
+	Received
+	// Repeated: PUBREC for such a message came before.
+	Repeated
+	// Done: the message has left the outbox; the window has room.
+	Done
+)
+
+// Acknowledge handles PUBACK, PUBREC or PUBCOMP of the client.
+func (o *Outbox) Acknowledge(tx *store.Tx, t codec.PacketType, packetID uint16) (p Progress, qos codec.QoS) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for which := range o.flows {
+		f := &o.flows[which]
+		i := f.find(packetID)
+		if i < 0 {
+			continue
+		}
+		e := &f.entries[i]
+		switch {
+		case t == codec.PUBACK && e.qos == codec.QoS1:
+			o.book.Delivered++
+			o.drop(tx, e)
+			o.finish(tx, which, i)
+			return Done, codec.QoS1
+		case t == codec.PUBREC && e.released:
+			o.noteReleased(tx, which, e) // again: PUBREL must wait for the first time
+			return Repeated, codec.QoS2
+		case t == codec.PUBREC && e.qos == codec.QoS2:
+			o.book.Delivered++
+			o.drop(tx, e)
+			e.released = true
+			o.noteReleased(tx, which, e)
+			return Received, codec.QoS2
+		case t == codec.PUBCOMP && e.released:
+			o.finish(tx, which, i)
+			return Done, codec.QoS2
+		}
+	}
+	return Nothing, codec.QoS0
+}
+
+func (o *Outbox) noteReleased(tx *store.Tx, which int, e *entry) {
+	if o.number != 0 {
+		tx.PutQueued(o.number, store.Queued{Flow: uint8(which), Seq: e.sequence, QoS: byte(e.qos), Retain: e.retain, Released: true})
+	}
+}
+
+func (o *Outbox) finish(tx *store.Tx, which, i int) {
+	f := &o.flows[which]
+	if o.number != 0 {
+		tx.DeleteQueued(o.number, uint8(which), f.entries[i].sequence)
+	}
+	f.remove(i)
+	o.inflight--
+}
+
+// Attach begins the service of a new connection: what was sent and not acknowledged is to be sent again.
+func (o *Outbox) Attach() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.attached = true
+	for i := range o.flows {
+		o.flows[i].resent = 0
+	}
+}
+
+// Detach ends it: nobody is woken any more.
+func (o *Outbox) Detach() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.attached, o.woken = false, false
+}
+
+// Close ends the outbox with its session and returns how many messages are lost thereby, by QoS. Nothing can be added any
+// more. What is in the store is not touched, but for the messages themselves.
+func (o *Outbox) Close(tx *store.Tx) (lost [3]uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed, o.attached, o.inflight = true, false, 0
+	for i := range o.flows {
+		f := &o.flows[i]
+		for j := range f.entries {
+			if e := &f.entries[j]; e.message != nil {
+				lost[e.qos]++
+				o.drop(tx, e)
+			}
+		}
+		f.entries, f.sent, f.resent = nil, 0, 0
+	}
+	return lost
+}
+
+// Waiting returns how many messages are in the outbox for which no PUBACK or PUBREC came, and their bytes.
+func (o *Outbox) Waiting() (messages, bytes int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.flows {
+		for j := range o.flows[i].entries {
+			if o.flows[i].entries[j].message != nil {
+				messages++
+			}
+		}
+	}
+	return messages, o.bytes
+}
+
+// Inflight returns how many messages were sent and are not acknowledged to the end.
+func (o *Outbox) Inflight() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.inflight
+}
+
+// Book returns the counts since the outbox was made.
+func (o *Outbox) Book() Book {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.book
+}

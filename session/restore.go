@@ -1,0 +1,53 @@
+package session
+
+import (
+	"mqttd/codec"
+	"mqttd/session/store"
+)
+
+// Restored puts a message back that the store has, when the broker starts: in the order of its flow and sequence number.
+// m is the message it names, nil when PUBREC came. It returns false when the record makes no sense.
+func (o *Outbox) Restored(q store.Queued, m *Message) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if int(q.Flow) >= len(o.flows) || (m == nil) != q.Released || q.Released && q.QoS != 2 || q.QoS < 1 || q.QoS > 2 {
+		return false
+	}
+	f := &o.flows[q.Flow]
+	if len(f.entries) > 0 && q.Seq < f.next {
+		return false
+	}
+	f.next = q.Seq
+	f.add(entry{message: m, qos: codec.QoS(q.QoS), retain: q.Retain, released: q.Released})
+	if q.Released {
+		f.sent = len(f.entries)
+	}
+	if m != nil {
+		m.refs.Add(1)
+		o.bytes += len(m.packet) + entryBytes
+		o.queues.bytes.Add(entryBytes)
+		o.queues.entries.Add(1)
+		o.book.Matched++
+	}
+	return true
+}
+
+// RestoredMessage returns a message that the store has under number, with one reference, the caller's.
+func (q *Queues) RestoredMessage(number uint64, packet []byte) *Message {
+	m := q.NewMessage(packet)
+	m.number = number
+	return m
+}
+
+// Resumed ends the restoration: what may have been sent counts as sent, for nobody knows. skip is how many Packet
+// Identifiers are left out, because messages that the store has not got to know may have taken them.
+func (o *Outbox) Resumed(inflight int, skip uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.flows {
+		f := &o.flows[i]
+		f.sent = max(f.sent, min(len(f.entries), inflight))
+		f.next += skip
+		o.inflight += f.sent
+	}
+}
