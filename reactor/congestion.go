@@ -160,6 +160,7 @@ func (l *loop) uncongest(c *conn) {
 	if c.replay != nil {
 		l.hold(c)
 	}
+	l.sendSoon(c)
 }
 
 // headBytesMax is how much of a backlog is gathered for one write. (chosen)

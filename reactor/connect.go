@@ -99,6 +99,12 @@ func (l *loop) accept(c *conn) {
 	l.replies = codec.AppendConnack(l.replies, codec.Connack{Code: codec.Accepted, SessionPresent: present})
 	l.connects.add(1)
 	l.server.lines.connected(l.server, c, present)
+	if l.server.store != nil {
+		l.writeReplies() // before the reply to a SUBSCRIBE that came with it, which may wait for the disk
+	}
+	if c.replay != nil {
+		l.hold(c)
+	}
 	l.sendSoon(c)
 }
 

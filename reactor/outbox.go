@@ -24,16 +24,15 @@ func (l *loop) enqueue(tx *store.Tx, topic, payload []byte, qos codec.QoS, route
 	limits := l.config.queueLimits(l.server)
 	for _, t := range above {
 		c := l.server.table.Resolve(session.Handle(t.ID))
+		at := min(qos, t.QoS)
 		if c == nil {
-			l.tally.missed[ReasonCutOff]++
-			l.tally.matched++
+			l.entered(c, at, session.Ended)
 			continue
 		}
-		at := min(qos, t.QoS)
 		verdict, wake := c.session.Outbox.Add(tx, m, at, limits)
 		l.entered(c, at, verdict)
 		if wake {
-			l.wake(c)
+			l.wake(session.Handle(t.ID))
 		}
 	}
 	m.Release(tx)
@@ -57,11 +56,14 @@ func (l *loop) entered(c *conn, qos codec.QoS, verdict session.Verdict) {
 	}
 }
 
-// wake has a client's loop send from its outbox. c is the connection that its session has, or had a moment ago.
-func (l *loop) wake(c *conn) {
-	if c.loop == l {
+// wake has a client's loop send from its outbox, whose connection is in the slot, for it said that it has one: the one that was
+// there before the message was added may not be the one that sends.
+func (l *loop) wake(h session.Handle) {
+	switch c := l.server.table.Resolve(h); {
+	case c == nil: // gone meanwhile
+	case c.loop == l:
 		l.sendSoon(c)
-	} else {
+	default:
 		c.loop.post(letter{kind: letterSend, conn: c})
 	}
 }

@@ -19,11 +19,11 @@ import (
 // replay is what a client has still to get: a place in the tree of topics, not the messages. It must be
 // closed.
 type replay struct {
-	waiting filterQueue    // not begun yet
-	grant                  // whose messages are being sent
-	cursor  *router.Cursor // of filter; nil: none
-	found   []*router.RetainedMessage
-	sent    int // the first so many of found
+	waiting       filterQueue    // not begun yet
+	pendingFilter                // whose messages are being sent
+	cursor        *router.Cursor // of filter; nil: none
+	found         []*router.RetainedMessage
+	sent          int // the first so many of found
 
 	live backlog // live messages that came meanwhile: they follow
 }
@@ -65,7 +65,7 @@ func (l *loop) replaySoon(c *conn) {
 // add queues a filter; one that waits already will be sent once, after this. sequence is that of the last
 // message stored before; newer ones come live.
 func (r *replay) add(g grant, sequence uint64) {
-	r.waiting.push(pendingFilter{g, sequence})
+	r.waiting.push(pendingFilter{grant: g, sequence: sequence})
 }
 
 // remove forgets a filter that was unsubscribed. A nil replay has none.
@@ -82,7 +82,7 @@ func (r *replay) remove(filter string) {
 // begin turns to the next filter. There must be one.
 func (r *replay) begin(s *Server) {
 	next := r.waiting.pop()
-	r.grant = next.grant
+	r.pendingFilter = next
 	r.cursor = s.retainedFor(next.filter).CursorAt(next.filter, next.sequence)
 }
 
@@ -112,6 +112,7 @@ func (r *replay) done() bool {
 type pendingFilter struct {
 	grant
 	sequence uint64
+	resumed  bool // asked for on an earlier connection: what is of QoS 0 is left out
 }
 
 // filterQueue holds filters in the order in which they came, none twice. What is done to one filter
@@ -207,12 +208,28 @@ func (l *loop) finishReplay(c *conn) {
 	}
 }
 
-// endReplay gives up what c, which has closed, had still to get.
+// endReplay gives up what c, which has closed, had still to get. If its session goes on, the replay goes on with the next
+// connection, but for what is of QoS 0: as for live messages, the client had to be there.
 func (l *loop) endReplay(c *conn) {
-	if c.replay != nil {
-		l.abandon(c, &c.replay.live)
+	if c.replay == nil {
+		return
+	}
+	l.abandon(c, &c.replay.live)
+	if c.persists() {
+		c.replay.suspend()
+	} else {
 		c.replay.finish()
 		c.replay = nil
+	}
+}
+
+// suspend has the replay go on with another connection.
+func (r *replay) suspend() {
+	r.resumed = true
+	for e := r.waiting.order.Front(); e != nil; e = e.Next() {
+		f := e.Value.(pendingFilter)
+		f.resumed = true
+		e.Value = f
 	}
 }
 
@@ -261,6 +278,9 @@ func (r *replay) fill(p *page, l *loop, c *conn) {
 					return
 				}
 				p.above++
+				continue
+			}
+			if r.resumed {
 				continue
 			}
 			if !p.fits(len(packet)) {

@@ -16,29 +16,29 @@ import (
 // [MQTT-3.2.2-3].
 func (l *loop) resume(c *conn) (present bool) {
 	s := l.server
-	tx := s.store.Begin()
-	defer tx.End() // CONNACK need not wait for it: who finds another session after a crash is told so
 	stored := s.absent.Take(c.session.ClientID)
 	if stored != nil && !c.session.CleanSession {
-		l.adopt(tx, c, stored)
+		l.adopt(c, stored)
 		return true
 	}
 	if stored != nil { // [MQTT-3.1.2-6]
-		s.endSession(tx, stored, ReasonExpired)
+		s.endSession(stored)
 	}
 	if !c.session.CleanSession && s.store != nil {
 		c.session.Number = s.numbers.Add(1)
-		tx.PutSession(c.session.Number, store.Session{ClientID: c.session.ClientID})
+		s.noteSession(c.session, 0)
 	}
 	return false
 }
 
 // adopt has a stored session go on with c. Its subscriptions move to this loop, if it was on another one.
-func (l *loop) adopt(tx *store.Tx, c *conn, stored *session.Session) {
+func (l *loop) adopt(c *conn, stored *session.Session) {
 	s := l.server
 	stored.Resume(c.session)
 	s.table.Release(c.handle)
 	c.session, c.handle = stored, stored.Handle
+	last := s.table.Resolve(c.handle)
+	c.replay, last.replay = last.replay, nil
 	s.table.Return(c.handle, c)
 	if stored.Group != l.index {
 		stored.Group = l.index
@@ -49,7 +49,15 @@ func (l *loop) adopt(tx *store.Tx, c *conn, stored *session.Session) {
 	if stored.Outbox != nil { // whoever adds to it from now on finds c
 		stored.Outbox.Attach()
 	}
-	tx.PutSession(stored.Number, store.Session{ClientID: stored.ClientID})
+	s.noteSession(stored, 0)
+}
+
+// noteSession has the store know when the client of a session has left, 0: it is connected. Its CONNACK does not wait
+// for that: a client that finds no session after a crash, or an old one, is told so.
+func (s *Server) noteSession(of *session.Session, left int64) {
+	tx := s.store.Begin()
+	tx.PutSession(of.Number, store.Session{ClientID: of.ClientID, Left: left})
+	tx.End()
 }
 
 // suspend keeps the session of c, which has closed, for the client to come back, and its slot.
@@ -61,26 +69,28 @@ func (l *loop) suspend(c *conn) {
 	c.session.Will = nil
 	c.decoder.Release()
 	s.table.Leave(c.handle)
-	tx := s.store.Begin()
-	defer tx.End()
-	tx.PutSession(c.session.Number, store.Session{ClientID: c.session.ClientID, Left: now})
+	s.noteSession(c.session, now)
 	if evicted := s.absent.Put(c.session, now, s.limits.Sessions); evicted != nil {
 		s.sessionsEvicted.Add(1)
 		s.lines.sessionEvicted(s)
-		s.endSession(tx, evicted, ReasonExpired)
+		s.endSession(evicted)
 	}
 }
 
 // endSession ends a session that was taken out of absent. Any goroutine may call it.
-func (s *Server) endSession(tx *store.Tx, stored *session.Session, reason Reason) {
+func (s *Server) endSession(stored *session.Session) {
 	for filter := range stored.Filters() {
 		s.router.Unsubscribe(filter, uint64(stored.Handle))
 	}
-	s.endOutbox(tx, stored.Outbox, reason)
-	s.table.ReleaseAway(stored.Handle)
-	if stored.Number != 0 {
-		tx.DeleteSession(stored.Number)
+	last := s.table.Resolve(stored.Handle)
+	if last.replay != nil {
+		last.replay.finish()
 	}
+	s.table.ReleaseAway(stored.Handle)
+	tx := s.store.Begin()
+	defer tx.End()
+	s.endOutbox(tx, stored.Outbox, ReasonExpired)
+	tx.DeleteSession(stored.Number)
 }
 
 // expireSessions ends the sessions of clients that have been away for too long, a few at a time: loops wait for the store's lock.
@@ -92,9 +102,7 @@ func (s *Server) expireSessions(now time.Time) {
 			return
 		}
 		s.sessionsExpired.Add(1)
-		tx := s.store.Begin()
-		s.endSession(tx, stored, ReasonExpired)
-		tx.End()
+		s.endSession(stored)
 	}
 }
 

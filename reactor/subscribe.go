@@ -5,7 +5,6 @@ import (
 
 	"mqttd/codec"
 	"mqttd/router"
-	"mqttd/session/store"
 )
 
 // onSubscribe subscribes to each filter, answers with SUBACK [MQTT-3.8.4-1], one code per
@@ -31,12 +30,10 @@ func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
 	limits := l.config
 	l.codes = l.codes[:0]
 	granted := make([]grant, 0, min(p.Count, limits.SubscribeFiltersMax))
-	tx := l.server.store.Begin()
-	defer func() { l.keeps(tx) }()
 	for filter, wanted, ok := p.Next(); ok; filter, wanted, ok = p.Next() {
 		code := codec.GrantFailure
 		if len(l.codes) < limits.SubscribeFiltersMax && limits.Topics.CheckFilter(filter) == nil &&
-			l.subscribe(tx, c, grant{string(filter), wanted}) {
+			l.subscribe(c, grant{string(filter), wanted}) {
 			code = wanted
 			granted = append(granted, grant{string(filter), wanted})
 		}
@@ -45,8 +42,6 @@ func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
 		}
 		l.codes = append(l.codes, byte(code))
 	}
-	l.keeps(tx)
-	tx = nil
 	l.replies = codec.AppendSuback(l.replies, p.PacketID, l.codes)
 	l.startReplay(c, granted)
 	return nil
@@ -69,8 +64,11 @@ type grant struct {
 }
 
 // subscribe makes c a subscriber of one filter, and reports whether it may have that.
-func (l *loop) subscribe(tx *store.Tx, c *conn, g grant) bool {
-	if !c.session.Subscribe(tx, g.filter, g.qos, l.config.FiltersMax) {
+func (l *loop) subscribe(c *conn, g grant) bool {
+	tx := l.server.store.Begin()
+	ok := c.session.Subscribe(tx, g.filter, g.qos, l.config.FiltersMax)
+	l.keeps(tx)
+	if !ok {
 		return false
 	}
 	if g.qos > codec.QoS0 && c.session.Outbox == nil { // before anyone can find the subscription

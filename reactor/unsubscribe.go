@@ -10,13 +10,14 @@ func (l *loop) onUnsubscribe(c *conn, f codec.Frame) error {
 	if err != nil {
 		return err
 	}
-	tx := l.server.store.Begin()
-	defer func() { l.keeps(tx) }()
 	for filter, ok := p.Next(); ok; filter, ok = p.Next() {
 		if err := filterViolation(filter, l.config.Topics); err != nil {
 			return err
 		}
-		if c.session.Unsubscribe(tx, filter) {
+		tx := l.server.store.Begin()
+		known := c.session.Unsubscribe(tx, filter)
+		l.keeps(tx)
+		if known {
 			l.server.router.Unsubscribe(string(filter), uint64(c.handle))
 			c.replay.remove(string(filter))
 		}

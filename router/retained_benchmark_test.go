@@ -2,9 +2,14 @@ package router
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"mqttd/codec"
 )
 
 // Retained messages for a new subscriber, among 100,000.
@@ -115,4 +120,43 @@ func BenchmarkRetainedStore(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A million retained messages of 100 bytes: what each takes in memory besides its packet, and what a look at one device among
+// 100,000, or at one measurement of all of them, costs.
+func BenchmarkRetainedMillion(b *testing.B) {
+	const devices, payload = 100_000, 100
+	values := [10]string{"temperature", "humidity", "battery", "linkquality", "voltage", "state", "power", "energy", "current", "mode"}
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, packets := heap(), 0
+	r := NewRetained(RetainedMessagesMax, 4*RetainedBytesMax)
+	for device := range devices {
+		for _, value := range values {
+			topic := fmt.Appendf(nil, "site/building/device-%05d/%s", device, value)
+			packet := codec.AppendPublish(nil, &codec.Publish{Topic: topic, Payload: make([]byte, payload), Retain: true})
+			packets += len(packet)
+			require.True(b, r.Store(nil, topic, packet))
+		}
+	}
+	perMessage := float64(heap()-before-uint64(packets)) / (devices * 10)
+	counted := float64(r.Bytes()-packets) / (devices * 10)
+	for _, filter := range []string{"site/building/device-00007/#", "site/building/device-00007/state", "site/building/+/state", "#"} {
+		b.Run(filter, func(b *testing.B) {
+			var messages []*RetainedMessage
+			for b.Loop() {
+				c, done := r.Cursor(filter), false
+				for !done {
+					messages, done = c.Next(messages[:0], 256)
+				}
+			}
+			b.ReportMetric(perMessage, "B/message")
+			b.ReportMetric(counted, "B-counted/message")
+		})
+	}
+	runtime.KeepAlive(r)
 }
