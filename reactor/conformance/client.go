@@ -15,6 +15,7 @@ import (
 // client is one Network Connection of a trial. Its expectations fail the trial.
 type client struct {
 	t      *trial
+	origin connect // what it connected with
 	conn   net.Conn
 	in     *bufio.Reader
 	early  [][]byte // packets read while waiting for another, oldest first
@@ -39,8 +40,27 @@ func (c *client) trySend(packets ...[]byte) {
 	_, _ = c.conn.Write(join(packets...))
 }
 
-// drop ends the Network Connection without DISCONNECT.
+// drop ends the Network Connection without DISCONNECT. The broker learns of it later.
 func (c *client) drop() { _ = c.conn.Close() }
+
+// leave ends the Network Connection with DISCONNECT, and returns when the broker has closed it.
+func (c *client) leave() {
+	c.send(disconnect)
+	c.expectClosed("DISCONNECT")
+}
+
+// fault breaks the protocol, and returns when the broker has closed the Network Connection for it. What the broker sent
+// before does not matter.
+func (c *client) fault() {
+	c.trySend(packet(0x00))
+	c.awaitClosed(c.t.patience, "a malformed packet")
+}
+
+// resume connects with the same CONNECT again, which must be one with Clean Session 0, and expects a stored Session.
+func (c *client) resume() *client { return c.t.connectTo(c.origin, 1) }
+
+// again connects with the same CONNECT again and expects no stored Session.
+func (c *client) again() *client { return c.t.connectTo(c.origin, 0) }
 
 // read returns the next packet, or the error that ended the wait.
 func (c *client) read(wait time.Duration) ([]byte, error) {
@@ -229,15 +249,6 @@ func (c *client) expectAfterPublishes(what string, want []byte) {
 		c.early = append(early, c.early...)
 		return
 	}
-}
-
-// publish sends messages at QoS 0.
-func (c *client) publish(messages ...publish) {
-	packets := make([][]byte, len(messages))
-	for i, m := range messages {
-		packets[i] = m.packet()
-	}
-	c.send(packets...)
 }
 
 // show renders a packet for a failure, cut where it is long.

@@ -10,7 +10,13 @@ var (
 	brokerFlag = flag.String("broker", "",
 		"address (host:port) of the broker to test; without it, Debian's mosquitto is started")
 	mosquittoFlag = flag.Bool("mosquitto", false,
-		"the broker at -broker is mosquitto: expect what it can do, and its deviations")
+		"the broker at -broker is mosquitto: expect its deviations")
+	maxQoSFlag = flag.Uint("max-qos", 2,
+		"highest QoS that the broker at -broker grants")
+	sessionsFlag = flag.Bool("sessions", true,
+		"the broker at -broker keeps Sessions with Clean Session 0")
+	maxInflightFlag = flag.Int("max-inflight", 0,
+		"how many unacknowledged messages the broker at -broker sends to a client; 0 is unknown")
 	maxPacketBytesFlag = flag.Int("max-packet-bytes", 0,
 		"largest packet that the broker at -broker takes; 0 is unknown")
 	connectTimeoutFlag = flag.Duration("connect-timeout", 0,
@@ -19,10 +25,12 @@ var (
 
 // TestBroker runs the suite against the broker at -broker, or else against a mosquitto of its own.
 func TestBroker(t *testing.T) {
-	target := Target{Address: *brokerFlag, MaxPacketBytes: *maxPacketBytesFlag, ConnectTimeout: *connectTimeoutFlag}
+	target := Target{
+		Address: *brokerFlag, MaxQoS: byte(*maxQoSFlag), PersistentSessions: *sessionsFlag, MaxInflight: *maxInflightFlag,
+		MaxPacketBytes: *maxPacketBytesFlag, ConnectTimeout: *connectTimeoutFlag,
+	}
 	if *brokerFlag == "" || *mosquittoFlag {
-		target.MaxQoS = 2
-		target.PersistentSessions = true
+		target.MaxInflight = mosquittoMaxInflight
 		target.KeepAliveSlack = mosquittoKeepAliveSlack
 		target.Deviations = mosquittoDeviations
 	}

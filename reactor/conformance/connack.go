@@ -49,8 +49,7 @@ func connackCases() []testCase {
 			id := t.newID()
 			c := t.connect(connect{id: id})
 			c.subscribe(t.topic("a"))
-			c.send(disconnect)
-			c.expectClosed("DISCONNECT")
+			c.leave()
 			t.connect(connect{id: id, cleanSession: true})
 		}},
 		{

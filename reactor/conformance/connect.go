@@ -102,8 +102,7 @@ func connectCases() []testCase {
 				c.subscribe(t.topic("a"))
 				c.publish(publish{topic: t.topic("a"), payload: "x"})
 				c.expectPublish(publish{topic: t.topic("a"), payload: "x"})
-				c.send(disconnect)
-				c.expectClosed("DISCONNECT")
+				c.leave()
 			}},
 		{
 			rule: "section-3.1.3", name: "user name and password",

@@ -6,8 +6,7 @@ func disconnectCases() []testCase {
 	return []testCase{
 		{rule: "section-3.14.4", name: "the Server closes the connection", run: func(t *trial) {
 			c := t.client()
-			c.send(disconnect)
-			c.expectClosed("DISCONNECT")
+			c.leave()
 		}},
 		{rule: "section-3.14.4", name: "what comes after DISCONNECT is not processed", run: func(t *trial) {
 			watcher := t.subscriber(t.topic("#"))

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -215,7 +216,7 @@ func runPlainly(target Target, cases []testCase, patience time.Duration) map[str
 	ended := make([]<-chan struct{}, len(cases))
 	run := time.Now().Format("150405.000000")[7:]
 	for i, c := range cases {
-		trials[i] = newTrial(target, "f"+run+"x"+strings.ToLower(string(rune('a'+i%26)))+string(rune('a'+i/26)))
+		trials[i] = newTrial(target, "f"+run+"x"+strconv.FormatInt(int64(i), 36))
 		trials[i].patience = patience
 		ended[i] = trials[i].start(c.run, places)
 	}

@@ -3,7 +3,9 @@ package conformance
 import (
 	"bytes"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +18,9 @@ import (
 // Measured with a Keep Alive of 2 seconds: 0.4 to 5.8 s late, depending on the phase. [MQTT-3.1.2-24] names no
 // tolerance at all, and what differs from run to run cannot be a listed deviation.
 const mosquittoKeepAliveSlack = 8 * time.Second
+
+// mosquittoMaxInflight is its default for max_inflight_messages.
+const mosquittoMaxInflight = 20
 
 // Why mosquitto deviates, where one reason serves many cases.
 const (
@@ -63,7 +68,7 @@ var mosquittoDeviations = map[string]string{
 		"repetition. The specification is right: any subsequent PUBLISH before PUBREL is answered with PUBREC",
 }
 
-// startMosquitto runs Debian's mosquitto without configuration on a free port of the loopback interface.
+// startMosquitto runs Debian's mosquitto with its defaults on a free port of the loopback interface.
 func startMosquitto(t *testing.T) (address string) {
 	t.Helper()
 	path, err := exec.LookPath("mosquitto")
@@ -79,7 +84,10 @@ func startMosquitto(t *testing.T) (address string) {
 	_, port, err := net.SplitHostPort(address)
 	require.NoError(t, err)
 	var output bytes.Buffer
-	broker := exec.Command(path, "-p", port)
+	config := filepath.Join(t.TempDir(), "mosquitto.conf")
+	lines := "listener " + port + " 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
+	require.NoError(t, os.WriteFile(config, []byte(lines), 0o600))
+	broker := exec.Command(path, "-c", config)
 	broker.Stdout, broker.Stderr = &output, &output
 	require.NoError(t, broker.Start())
 	t.Cleanup(func() {

@@ -1,8 +1,135 @@
 package conformance
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 func retainedCases() []testCase {
+	return slices.Concat(retainedAtQoS0Cases(), retainedQoSCases())
+}
+
+// retainedQoSCases take each QoS of the retained message with each QoS of the subscription.
+func retainedQoSCases() []testCase {
+	return slices.Concat(
+		overQoS(testCase{
+			rule: "MQTT-3.3.1-6", name: "sent at the lower QoS with RETAIN 1",
+			also: []string{"MQTT-3.3.1-5", "MQTT-3.3.1-8", "MQTT-3.8.4-6", "MQTT-3.1.2-7"},
+		}, func(t *trial, published, subscribed byte) {
+			by := t.client()
+			m := publish{topic: t.topic("a/b"), payload: "kept", qos: published}
+			t.retain(by, m)
+			by.leave()
+			by = t.client()
+			want := t.sent(m, subscribed)
+			want.retain = true
+			for _, filter := range []string{"a/b", "a/+", "#"} {
+				c := t.subscriberAt(subscribed, t.topic(filter))
+				c.take(want)
+				c.expectSilence(by)
+			}
+		}),
+		overQoS(testCase{
+			rule: "MQTT-3.3.1-9", name: "RETAIN 0 for an established subscription, and RETAIN 1 for a new one",
+			also: []string{"MQTT-3.3.1-5", "MQTT-3.3.1-8"},
+		}, func(t *trial, published, subscribed byte) {
+			c, by := t.subscriberAt(subscribed, t.topic("a")), t.client()
+			m := publish{topic: t.topic("a"), payload: "kept", qos: published}
+			t.retain(by, m)
+			want := t.sent(m, subscribed)
+			c.take(want)
+			c.expectSilence(by)
+			want.retain = true
+			c = t.subscriberAt(subscribed, t.topic("a"))
+			c.take(want)
+			c.expectSilence(by)
+		}),
+		overQoS(testCase{
+			rule: "MQTT-3.3.1-10", name: "an empty message is delivered and clears", also: []string{"MQTT-3.3.1-11", "MQTT-3.3.1-9"},
+		}, func(t *trial, published, subscribed byte) {
+			by := t.client()
+			m := publish{topic: t.topic("a"), payload: "kept", qos: 2}
+			t.retain(by, m)
+			c := t.subscriberAt(subscribed, t.topic("a"))
+			want := t.sent(m, subscribed)
+			want.retain = true
+			c.take(want)
+			m = publish{topic: t.topic("a"), qos: published}
+			t.retain(by, m)
+			c.take(t.sent(m, subscribed))
+			c.expectSilence(by)
+			t.subscriberAt(subscribed, t.topic("a")).expectSilence(by)
+		}),
+		overQoS(testCase{
+			rule: "MQTT-3.3.1-12", name: "without RETAIN nothing is stored, replaced or removed",
+		}, func(t *trial, published, subscribed byte) {
+			by := t.client()
+			kept := publish{topic: t.topic("kept"), payload: "kept", qos: 1}
+			t.retain(by, kept)
+			by.give(publish{topic: kept.topic, payload: "passing", qos: published}, publish{topic: kept.topic, qos: published},
+				publish{topic: t.topic("none"), payload: "passing", qos: published})
+			by.ping()
+			c := t.subscriberAt(subscribed, t.topic("+"))
+			want := t.sent(kept, subscribed)
+			want.retain = true
+			c.take(want)
+			c.expectSilence(by)
+		}),
+		overQoSOfTwo(testCase{
+			rule: "MQTT-3.3.1-7", name: "the last message replaces, with its QoS,", also: []string{"MQTT-3.3.1-6"},
+		}, func(t *trial, first, second byte) {
+			by := t.client()
+			t.retain(by, publish{topic: t.topic("a"), payload: "first", qos: first})
+			m := publish{topic: t.topic("a"), payload: "second", qos: second}
+			t.retain(by, m)
+			c := t.subscriberAt(2, t.topic("a"))
+			want := t.sent(m, 2)
+			want.retain = true
+			c.take(want)
+			c.expectSilence(by)
+		}),
+		eachQoS(testCase{
+			rule: "MQTT-3.3.1-6", name: "a hundred retained messages", also: []string{"MQTT-2.3.1-4"},
+		}, 0, func(t *trial, qos byte) {
+			by := t.client()
+			var kept []publish
+			for i := range 100 {
+				kept = append(kept, publish{topic: t.topic("a/" + strconv.Itoa(i)), payload: strconv.Itoa(i), qos: qos, retain: true})
+			}
+			t.retain(by, kept...)
+			c := t.subscriberAt(qos, t.topic("a/+"))
+			c.takeSet(kept...)
+			c.expectSilence(by)
+		}),
+		eachQoS(testCase{
+			rule: "MQTT-3.3.1-6", name: "a retained message, then what is published afterwards", also: []string{"MQTT-4.6.0-6"},
+		}, 0, func(t *trial, qos byte) {
+			by := t.client()
+			m := publish{topic: t.topic("a"), payload: "kept", qos: qos, retain: true}
+			t.retain(by, m)
+			c := t.subscriberAt(qos, m.topic)
+			live := publish{topic: m.topic, payload: "live", qos: qos}
+			by.give(live)
+			c.take(m, live)
+			c.expectSilence(by)
+		}),
+		overQoSOfTwo(testCase{
+			rule: "MQTT-3.8.4-4", name: "retained messages for each of two overlapping filters", also: []string{"MQTT-3.3.1-6"},
+		}, func(t *trial, first, second byte) {
+			by := t.client()
+			m := publish{topic: t.topic("a"), payload: "kept", qos: 2}
+			t.retain(by, m)
+			c := t.client()
+			c.subscribeQoS(subscription{t.topic("a"), first}, subscription{t.topic("+"), second})
+			wantFirst, wantSecond := t.sent(m, first), t.sent(m, second)
+			wantFirst.retain, wantSecond.retain = true, true
+			c.takeSet(wantFirst, wantSecond)
+			c.expectSilence(by)
+		}),
+	)
+}
+
+func retainedAtQoS0Cases() []testCase {
 	return []testCase{
 		{
 			rule: "MQTT-3.3.1-5", name: "stored for a future subscriber",
@@ -10,8 +137,7 @@ func retainedCases() []testCase {
 				m := publish{topic: t.topic("a/b"), payload: "kept", retain: true}
 				by := t.client()
 				t.retain(by, m)
-				by.send(disconnect)
-				by.expectClosed("DISCONNECT")
+				by.leave()
 				for _, filter := range []string{"a/b", "a/+", "+/b", "#", "a/b/#"} {
 					t.subscriber(t.topic(filter)).expectPublish(m)
 				}

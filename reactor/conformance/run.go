@@ -22,37 +22,98 @@ type testCase struct {
 	run   func(*trial)
 }
 
-// need is a capability of the broker without which a case means nothing.
-type need int
+// need is a set of capabilities of the broker without which a case means nothing.
+type need uint
 
 const (
-	needsNothing need = iota
-	needsQoS1
+	needsQoS1 need = 1 << iota
 	needsQoS2
 	needsSessions
-	needsSessionsQoS1
-	needsSessionsQoS2
+	needsWindow
 	needsPacketLimit
+	needsMegabyte
 	needsConnectTimeout
+
+	needsNothing need = 0
 )
+
+// needsQoS is the need of a case in which the broker sends at qos.
+func needsQoS(qos byte) need { return [3]need{needsNothing, needsQoS1, needsQoS2}[qos] }
 
 // lacks says what the target lacks for n, or nothing.
 func (n need) lacks(target Target) string {
-	sessions := target.PersistentSessions
-	switch {
-	case n == needsQoS1 && target.MaxQoS < 1, n == needsQoS2 && target.MaxQoS < 2:
-		return "needs subscriptions above the broker's highest QoS"
-	case n == needsSessions && !sessions:
-		return "needs Sessions that outlive the connection"
-	case n == needsSessionsQoS1 && (!sessions || target.MaxQoS < 1),
-		n == needsSessionsQoS2 && (!sessions || target.MaxQoS < 2):
-		return "needs Sessions that outlive the connection and subscriptions above QoS 0"
-	case n == needsPacketLimit && target.MaxPacketBytes == 0:
-		return "the broker's largest packet is not known"
-	case n == needsConnectTimeout && target.ConnectTimeout == 0:
-		return "the broker's time for a CONNECT is not known"
+	for _, lack := range []struct {
+		need  need
+		lacks bool
+		says  string
+	}{
+		{needsQoS1, target.MaxQoS < 1, "needs subscriptions at QoS 1"},
+		{needsQoS2, target.MaxQoS < 2, "needs subscriptions at QoS 2"},
+		{needsSessions, !target.PersistentSessions, "needs Sessions that outlive the connection"},
+		{needsWindow, target.MaxInflight == 0, "the broker's number of unacknowledged messages is not known"},
+		{needsPacketLimit, target.MaxPacketBytes == 0, "the broker's largest packet is not known"},
+		{needsMegabyte, target.MaxPacketBytes > 0 && target.MaxPacketBytes < 1<<20, "needs packets of a mebibyte"},
+		{needsConnectTimeout, target.ConnectTimeout == 0, "the broker's time for a CONNECT is not known"},
+	} {
+		if n&lack.need != 0 && lack.lacks {
+			return lack.says
+		}
 	}
 	return ""
+}
+
+// overQoS makes a case of each QoS of a message with each QoS that is asked for by the subscription which it meets.
+func overQoS(c testCase, run func(t *trial, published, subscribed byte)) []testCase {
+	return overQoSFrom(0, c, run)
+}
+
+// overQoSSent is overQoS without what is sent at QoS 0. The cases need a broker that grants what is asked for.
+func overQoSSent(c testCase, run func(t *trial, published, subscribed byte)) []testCase {
+	cases := overQoSFrom(1, c, run)
+	for i := range cases {
+		cases[i].needs |= needsQoS2
+	}
+	return cases
+}
+
+func overQoSFrom(lowest byte, c testCase, run func(t *trial, published, subscribed byte)) []testCase {
+	var cases []testCase
+	for published := lowest; published <= 2; published++ {
+		for subscribed := lowest; subscribed <= 2; subscribed++ {
+			each := c
+			each.name += fmt.Sprintf(", published at %d and subscribed at %d", published, subscribed)
+			each.run = func(t *trial) { run(t, published, subscribed) }
+			cases = append(cases, each)
+		}
+	}
+	return cases
+}
+
+// overQoSOfTwo makes a case of each QoS of one subscription with each QoS of another.
+func overQoSOfTwo(c testCase, run func(t *trial, first, second byte)) []testCase {
+	var cases []testCase
+	for first := range byte(3) {
+		for second := range byte(3) {
+			each := c
+			each.name += fmt.Sprintf(" at QoS %d and %d", first, second)
+			each.run = func(t *trial) { run(t, first, second) }
+			cases = append(cases, each)
+		}
+	}
+	return cases
+}
+
+// eachQoS makes a case of each QoS of a subscription, at which the broker sends.
+func eachQoS(c testCase, lowest byte, run func(t *trial, qos byte)) []testCase {
+	var cases []testCase
+	for qos := lowest; qos <= 2; qos++ {
+		each := c
+		each.name += fmt.Sprintf(" at QoS %d", qos)
+		each.needs |= needsQoS(qos)
+		each.run = func(t *trial) { run(t, qos) }
+		cases = append(cases, each)
+	}
+	return cases
 }
 
 // fullName is the case's key in Target.Deviations and the subtest's name.
@@ -63,9 +124,9 @@ func allCases() []testCase {
 	return slices.Concat(
 		utf8Cases(), flagsCases(), frameCases(), identifierCases(),
 		connectCases(), connectPayloadCases(), connackCases(), takeoverCases(), willCases(), keepAliveCases(),
-		publishCases(), retainedCases(), qosCases(), outboundQoSCases(),
+		publishCases(), deliveryCases(), retainedCases(), qosCases(), inflightCases(), redeliveryCases(),
 		subscribeCases(), unsubscribeCases(), pingCases(), disconnectCases(),
-		sessionCases(), persistentSessionCases(), orderCases(), topicCases(), violationCases(),
+		sessionCases(), absentCases(), mqtt31Cases(), orderCases(), topicCases(), violationCases(),
 	)
 }
 

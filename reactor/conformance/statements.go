@@ -9,23 +9,23 @@ type statement struct {
 	says   string // the rule in brief, in our words
 }
 
-// treatment says how the suite deals with a statement.
-type treatment int
+// treatment says how the suite deals with a statement. The zero value is a case, or more, that holds a broker to it.
+type treatment struct {
+	kind string // of reason; empty when there are cases
+	why  string // in particular
+}
 
-const (
-	// tested: at least one case holds every broker to it.
-	tested treatment = iota
-	// clientsDuty: it binds Clients, and a Server cannot tell or need not act.
-	clientsDuty
-	// needsOutbound: it speaks of messages sent at QoS 1 or 2; its cases run when Target.MaxQoS allows them.
-	needsOutbound
-	// needsPersistence: it speaks of Sessions without a connection; its cases run with Target.PersistentSessions.
-	needsPersistence
-	// needsWebSocket: it speaks of the WebSocket transport, which the suite does not use.
-	needsWebSocket
-	// notObservable: no exchange with a Server that was not specially prepared can show a breach.
-	notObservable
-)
+// tested: at least one case holds a broker to it. Where a broker may lack what the case needs, the case says so.
+var tested treatment
+
+// clientsDuty: it binds Clients; why a Server cannot be held to it.
+func clientsDuty(why string) treatment { return treatment{"a Client's duty", why} }
+
+// notObservable: no exchange with a Server can show a breach.
+func notObservable(why string) treatment { return treatment{"not observable", why} }
+
+// needsWebSocket: it speaks of a transport that the suite does not use.
+func needsWebSocket(why string) treatment { return treatment{"needs WebSocket", why} }
 
 // statements lists Appendix B of MQTT 3.1.1 (OASIS Standard, 29 October 2014) in its order.
 var statements = []statement{
@@ -35,9 +35,11 @@ var statements = []statement{
 	{"MQTT-2.2.2-1", tested, "reserved flag bits have the listed values"},
 	{"MQTT-2.2.2-2", tested, "invalid flags close the connection"},
 	{"MQTT-2.3.1-1", tested, "SUBSCRIBE, UNSUBSCRIBE and PUBLISH above QoS 0 have a Packet Identifier that is not zero"},
-	{"MQTT-2.3.1-2", clientsDuty, "a Client assigns an unused Packet Identifier to each new packet"},
-	{"MQTT-2.3.1-3", clientsDuty, "a Client re-sends a packet with the same Packet Identifier"},
-	{"MQTT-2.3.1-4", needsOutbound, "the same holds for a Server that sends PUBLISH above QoS 0"},
+	{"MQTT-2.3.1-2", clientsDuty("the Server's own identifiers are those of [MQTT-2.3.1-4]"),
+		"a Client assigns an unused Packet Identifier to each new packet"},
+	{"MQTT-2.3.1-3", clientsDuty("a Server takes a repetition with another identifier for a new packet"),
+		"a Client re-sends a packet with the same Packet Identifier"},
+	{"MQTT-2.3.1-4", tested, "the same holds for a Server that sends PUBLISH above QoS 0"},
 	{"MQTT-2.3.1-5", tested, "a QoS 0 PUBLISH has no Packet Identifier"},
 	{"MQTT-2.3.1-6", tested, "PUBACK, PUBREC and PUBREL carry the PUBLISH's Packet Identifier"},
 	{"MQTT-2.3.1-7", tested, "SUBACK and UNSUBACK carry the request's Packet Identifier"},
@@ -46,8 +48,8 @@ var statements = []statement{
 	{"MQTT-3.1.2-1", tested, "a CONNECT with another protocol name is not processed as MQTT 3.1.1"},
 	{"MQTT-3.1.2-2", tested, "an unsupported Protocol Level gets CONNACK 0x01 and a closed connection"},
 	{"MQTT-3.1.2-3", tested, "a CONNECT whose reserved flag is set disconnects the Client"},
-	{"MQTT-3.1.2-4", needsPersistence, "Clean Session 0 resumes the Session, which is stored after disconnection"},
-	{"MQTT-3.1.2-5", needsPersistence, "QoS 1 and 2 messages are stored for a disconnected Session"},
+	{"MQTT-3.1.2-4", tested, "Clean Session 0 resumes the Session, which is stored after disconnection"},
+	{"MQTT-3.1.2-5", tested, "QoS 1 and 2 messages are stored for a disconnected Session"},
 	{"MQTT-3.1.2-6", tested, "Clean Session 1 discards any previous Session and its state is not reused"},
 	{"MQTT-3.1.2-7", tested, "retained messages outlive the Session"},
 	{"MQTT-3.1.2-8", tested, "the Will is published when the connection closes, unless DISCONNECT deleted it"},
@@ -65,7 +67,8 @@ var statements = []statement{
 	{"MQTT-3.1.2-20", tested, "Password Flag 0: no password in the payload"},
 	{"MQTT-3.1.2-21", tested, "Password Flag 1: a password in the payload"},
 	{"MQTT-3.1.2-22", tested, "User Name Flag 0: Password Flag 0"},
-	{"MQTT-3.1.2-23", clientsDuty, "a Client sends something, PINGREQ at least, within each Keep Alive"},
+	{"MQTT-3.1.2-23", clientsDuty("what a Server does about a breach is [MQTT-3.1.2-24]"),
+		"a Client sends something, PINGREQ at least, within each Keep Alive"},
 	{"MQTT-3.1.2-24", tested, "no packet for one and a half Keep Alives disconnects as if the network had failed"},
 	{"MQTT-3.1.3-1", tested, "payload order: Client Identifier, Will Topic, Will Message, User Name, Password"},
 	{"MQTT-3.1.3-2", tested, "the Client Identifier identifies the state that both sides hold"},
@@ -85,12 +88,12 @@ var statements = []statement{
 	{"MQTT-3.1.4-5", tested, "nothing after a rejected CONNECT is processed"},
 	{"MQTT-3.2.0-1", tested, "the first packet from the Server is CONNACK"},
 	{"MQTT-3.2.2-1", tested, "Clean Session 1: Session Present 0"},
-	{"MQTT-3.2.2-2", needsPersistence, "Clean Session 0 with a stored Session: Session Present 1"},
+	{"MQTT-3.2.2-2", tested, "Clean Session 0 with a stored Session: Session Present 1"},
 	{"MQTT-3.2.2-3", tested, "no stored Session: Session Present 0"},
 	{"MQTT-3.2.2-4", tested, "a return code other than 0 comes with Session Present 0"},
 	{"MQTT-3.2.2-5", tested, "a return code other than 0 is followed by a closed connection"},
 	{"MQTT-3.2.2-6", tested, "no return code applies: close without CONNACK"},
-	{"MQTT-3.3.1-1", needsOutbound, "DUP is 1 on a re-delivered PUBLISH"},
+	{"MQTT-3.3.1-1", tested, "DUP is 1 on a re-delivered PUBLISH"},
 	{"MQTT-3.3.1-2", tested, "DUP is 0 on QoS 0"},
 	{"MQTT-3.3.1-3", tested, "DUP of an incoming PUBLISH is not propagated"},
 	{"MQTT-3.3.1-4", tested, "a PUBLISH with both QoS bits set closes the connection"},
@@ -107,11 +110,11 @@ var statements = []statement{
 	{"MQTT-3.3.2-3", tested, "the Topic Name sent to a subscriber matches its Topic Filter"},
 	{"MQTT-3.3.4-1", tested, "QoS 0 gets no response, QoS 1 PUBACK, QoS 2 PUBREC"},
 	{"MQTT-3.3.5-1", tested, "delivery respects the highest QoS of all matching subscriptions"},
-	{"MQTT-3.3.5-2", notObservable, "a PUBLISH without authorization is acknowledged or closes the connection"},
+	{"MQTT-3.3.5-2", tested, "a PUBLISH without authorization is acknowledged or closes the connection"},
 	{"MQTT-3.6.1-1", tested, "flags of PUBREL other than 0010 close the connection"},
 	{"MQTT-3.8.1-1", tested, "flags of SUBSCRIBE other than 0010 close the connection"},
 	{"MQTT-3.8.3-1", tested, "Topic Filters of SUBSCRIBE are UTF-8 strings"},
-	{"MQTT-3.8.3-2", notObservable, "a Server without wildcards rejects filters that have them"},
+	{"MQTT-3.8.3-2", tested, "a Server without wildcards rejects filters that have them"},
 	{"MQTT-3.8.3-3", tested, "a SUBSCRIBE without a Topic Filter is a protocol violation"},
 	{"MQTT-3.8.3-4", tested, "reserved bits or QoS 3 in the payload of SUBSCRIBE close the connection"},
 	{"MQTT-3.8.4-1", tested, "SUBSCRIBE gets SUBACK"},
@@ -127,29 +130,32 @@ var statements = []statement{
 	{"MQTT-3.10.3-2", tested, "an UNSUBSCRIBE without a Topic Filter is a protocol violation"},
 	{"MQTT-3.10.4-1", tested, "UNSUBSCRIBE deletes the subscription whose Topic Filter is the same, and no other"},
 	{"MQTT-3.10.4-2", tested, "nothing new is sent for a deleted subscription"},
-	{"MQTT-3.10.4-3", needsOutbound, "deliveries begun at QoS 1 and 2 are completed after UNSUBSCRIBE"},
+	{"MQTT-3.10.4-3", tested, "deliveries begun at QoS 1 and 2 are completed after UNSUBSCRIBE"},
 	{"MQTT-3.10.4-4", tested, "UNSUBSCRIBE gets UNSUBACK with its Packet Identifier"},
 	{"MQTT-3.10.4-5", tested, "UNSUBACK is sent even when nothing was deleted"},
 	{"MQTT-3.10.4-6", tested, "many Topic Filters count as many UNSUBSCRIBEs, with one UNSUBACK"},
 	{"MQTT-3.12.4-1", tested, "PINGREQ gets PINGRESP"},
 	{"MQTT-3.14.1-1", tested, "reserved bits of DISCONNECT other than 0 disconnect the Client"},
-	{"MQTT-3.14.4-1", clientsDuty, "a Client closes the connection after DISCONNECT"},
-	{"MQTT-3.14.4-2", clientsDuty, "a Client sends nothing after DISCONNECT"},
+	{"MQTT-3.14.4-1", clientsDuty("a Server that closes first is section 3.14.4"),
+		"a Client closes the connection after DISCONNECT"},
+	{"MQTT-3.14.4-2", clientsDuty("a Server that ignores what comes is section 3.14.4"),
+		"a Client sends nothing after DISCONNECT"},
 	{"MQTT-3.14.4-3", tested, "DISCONNECT discards the Will"},
-	{"MQTT-4.1.0-1", needsPersistence, "Session state is stored for the whole Session"},
+	{"MQTT-4.1.0-1", tested, "Session state is stored for the whole Session"},
 	{"MQTT-4.1.0-2", tested, "a Session lasts at least as long as its connection"},
 	{"MQTT-4.3.1-1", tested, "QoS 0 is sent with QoS 0 and DUP 0"},
-	{"MQTT-4.3.2-1", needsOutbound, "QoS 1 sender: unused Packet Identifier, DUP 0, unacknowledged until PUBACK"},
+	{"MQTT-4.3.2-1", tested, "QoS 1 sender: unused Packet Identifier, DUP 0, unacknowledged until PUBACK"},
 	{"MQTT-4.3.2-2", tested, "QoS 1 receiver: PUBACK; afterwards the identifier is a new publication, whatever DUP says"},
-	{"MQTT-4.3.3-1", needsOutbound, "QoS 2 sender: PUBLISH until PUBREC, then PUBREL until PUBCOMP"},
+	{"MQTT-4.3.3-1", tested, "QoS 2 sender: PUBLISH until PUBREC, then PUBREL until PUBCOMP"},
 	{"MQTT-4.3.3-2", tested, "QoS 2 receiver: PUBREC to each repetition, no duplicate onwards, PUBCOMP to PUBREL"},
-	{"MQTT-4.4.0-1", needsPersistence, "unacknowledged PUBLISH and PUBREL are re-sent when a Session resumes"},
+	{"MQTT-4.4.0-1", tested, "unacknowledged PUBLISH and PUBREL are re-sent when a Session resumes"},
 	{"MQTT-4.5.0-1", tested, "a message is added to the Session of each Client with a matching subscription"},
-	{"MQTT-4.5.0-2", clientsDuty, "a Client acknowledges each PUBLISH, whether or not it uses the message"},
-	{"MQTT-4.6.0-1", needsPersistence, "messages are re-sent in the order in which they were sent"},
+	{"MQTT-4.5.0-2", clientsDuty("what a Server does without acknowledgement is [MQTT-4.4.0-1]"),
+		"a Client acknowledges each PUBLISH, whether or not it uses the message"},
+	{"MQTT-4.6.0-1", tested, "messages are re-sent in the order in which they were sent"},
 	{"MQTT-4.6.0-2", tested, "PUBACKs are in the order of the PUBLISHes (a Server must follow it by 4.6.0-6)"},
 	{"MQTT-4.6.0-3", tested, "PUBRECs are in the order of the PUBLISHes (a Server must follow it by 4.6.0-6)"},
-	{"MQTT-4.6.0-4", needsOutbound, "PUBRELs are in the order of the PUBRECs (a Server must follow it by 4.6.0-6)"},
+	{"MQTT-4.6.0-4", tested, "PUBRELs are in the order of the PUBRECs (a Server must follow it by 4.6.0-6)"},
 	{"MQTT-4.6.0-5", tested, "every topic is an Ordered Topic by default"},
 	{"MQTT-4.6.0-6", tested, "messages of one Client, topic and QoS reach consumers in their order"},
 	{"MQTT-4.7.1-1", tested, "wildcards are for Topic Filters only"},
@@ -158,37 +164,48 @@ var statements = []statement{
 	{"MQTT-4.7.2-1", tested, "a filter that begins with a wildcard does not match topics that begin with $"},
 	{"MQTT-4.7.3-1", tested, "Topic Names and Topic Filters have at least one character"},
 	{"MQTT-4.7.3-2", tested, "Topic Names and Topic Filters do not contain U+0000"},
-	{"MQTT-4.7.3-3", notObservable, "Topic Names and Topic Filters have at most 65535 bytes: the length field holds no more"},
+	{"MQTT-4.7.3-3", notObservable("the two bytes of the length field express no more"),
+		"Topic Names and Topic Filters have at most 65535 bytes: the length field holds no more"},
 	{"MQTT-4.7.3-4", tested, "matching normalizes and substitutes nothing"},
 	{"MQTT-4.8.0-1", tested, "a protocol violation closes the connection"},
-	{"MQTT-4.8.0-2", notObservable, "a Transient Error closes the connection"},
-	{"MQTT-6.0.0-1", needsWebSocket, "WebSocket frames are binary; others close the connection"},
-	{"MQTT-6.0.0-2", needsWebSocket, "packets need not be aligned to WebSocket frames"},
-	{"MQTT-6.0.0-3", clientsDuty, "a Client offers the WebSocket sub-protocol mqtt"},
-	{"MQTT-6.0.0-4", needsWebSocket, "the Server selects the WebSocket sub-protocol mqtt"},
-	{"MQTT-7.0.0-1", notObservable, "a Server that connects to other Servers conforms as a Client too"},
-	{"MQTT-7.0.0-2", notObservable, "no extension is required in order to interoperate"},
+	{"MQTT-4.8.0-2", notObservable("it takes a fault inside the Server, and no packet of a Client makes one"),
+		"a Transient Error closes the connection"},
+	{"MQTT-6.0.0-1", needsWebSocket("frames belong to a transport of its own"),
+		"WebSocket frames are binary; others close the connection"},
+	{"MQTT-6.0.0-2", needsWebSocket("the same for TCP segments is [MQTT-7.1.1-1]"),
+		"packets need not be aligned to WebSocket frames"},
+	{"MQTT-6.0.0-3", clientsDuty("it is part of the Client's HTTP request"),
+		"a Client offers the WebSocket sub-protocol mqtt"},
+	{"MQTT-6.0.0-4", needsWebSocket("it is part of the answer to the HTTP request"),
+		"the Server selects the WebSocket sub-protocol mqtt"},
+	{"MQTT-7.0.0-1", notObservable("a Server's own connections to others begin with it, not with a Client"),
+		"a Server that connects to other Servers conforms as a Client too"},
+	{"MQTT-7.0.0-2", tested, "no extension is required in order to interoperate"},
 	{"MQTT-7.1.1-1", tested, "a Server supports a transport that is an ordered, lossless stream of bytes"},
-	{"MQTT-7.1.2-1", clientsDuty, "a Client supports such a transport"},
+	{"MQTT-7.1.2-1", clientsDuty("the Server's side is [MQTT-7.1.1-1]"),
+		"a Client supports such a transport"},
 }
 
 // sections are rules of the text that have no number, and choices that the text leaves to a Server and mqttd made.
 var sections = map[string]string{
-	"section-2.2.3":      "Remaining Length has at most four bytes; every length below the Server's limit is taken",
-	"section-3.1.2.2":    "MQTT 3.1 (MQIsdp, level 3) is served as well",
-	"section-3.1.2.4":    "a Server without persistent Sessions accepts Clean Session 0",
-	"section-3.1.3":      "user name and password are accepted where no authentication is set up",
-	"section-3.1.4":      "a Client need not wait for CONNACK; a Server need not wait for ever for CONNECT",
-	"section-3.3.1.3":    "a retained message is given to each subscriber, however it was published",
-	"section-3.3.5":      "overlapping subscriptions deliver once",
-	"section-3.14.4":     "a Server closes the connection on DISCONNECT if the Client has not",
-	"section-4.7":        "examples of topic matching",
-	"section-4.7.2":      "retained topics that begin with $ are hidden from a leading wildcard too",
-	"section-4.3.3":      "a PUBREL for an unknown Packet Identifier gets PUBCOMP",
-	"section-3.8.4":      "hundreds of Topic Filters in one SUBSCRIBE",
-	"section-3.1.2.10":   "Keep Alive 0 turns the mechanism off",
-	"section-3.1.2.5":    "Will Messages may be empty",
-	"section-3.1.4-Will": "a rejected or failed CONNECT has no Will",
+	"section-2.2.3":         "Remaining Length has at most four bytes; every length below the Server's limit is taken",
+	"section-3.1.2.2":       "MQTT 3.1 (MQIsdp, level 3) is served as well",
+	"section-3.1.2.4-QoS-0": "what would be sent at QoS 0 is not stored for an absent Client; others store it",
+	"section-4.3":           "an acknowledgement of an unknown Packet Identifier changes nothing",
+	"section-4.4":           "how many messages are sent to a Client that acknowledges none",
+	"section-3.1.2.4":       "a Server without persistent Sessions accepts Clean Session 0",
+	"section-3.1.3":         "user name and password are accepted where no authentication is set up",
+	"section-3.1.4":         "a Client need not wait for CONNACK; a Server need not wait for ever for CONNECT",
+	"section-3.3.1.3":       "a retained message is given to each subscriber, however it was published",
+	"section-3.3.5":         "overlapping subscriptions deliver once",
+	"section-3.14.4":        "a Server closes the connection on DISCONNECT if the Client has not",
+	"section-4.7":           "examples of topic matching",
+	"section-4.7.2":         "retained topics that begin with $ are hidden from a leading wildcard too",
+	"section-4.3.3":         "a PUBREL for an unknown Packet Identifier gets PUBCOMP",
+	"section-3.8.4":         "hundreds of Topic Filters in one SUBSCRIBE",
+	"section-3.1.2.10":      "Keep Alive 0 turns the mechanism off",
+	"section-3.1.2.5":       "Will Messages may be empty",
+	"section-3.1.4-Will":    "a rejected or failed CONNECT has no Will",
 }
 
 // says returns the rule in brief.

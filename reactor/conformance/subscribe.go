@@ -142,5 +142,126 @@ func subscribeCases() []testCase {
 				c.expectClosed(bad.name)
 			}})
 	}
-	return cases
+	return slices.Concat(cases, resubscribeCases(), grantCases())
+}
+
+// resubscribeCases replace a subscription of one QoS by one of another.
+func resubscribeCases() []testCase {
+	return slices.Concat(
+		overQoSOfTwo(testCase{
+			rule: "MQTT-3.8.4-3", name: "re-subscribing changes the QoS", also: []string{"MQTT-3.8.4-6", "MQTT-3.3.1-6"},
+		}, func(t *trial, first, second byte) {
+			c, by := t.client(), t.client()
+			kept := publish{topic: t.topic("a"), payload: "kept", qos: 2}
+			t.retain(by, kept)
+			for _, qos := range []byte{first, second} {
+				c.subscribeQoS(subscription{t.topic("a"), qos})
+				want := t.sent(kept, qos)
+				want.retain = true
+				c.take(want)
+				for published := range byte(3) {
+					m := publish{topic: t.topic("a"), payload: "live", qos: published}
+					by.give(m)
+					c.take(t.sent(m, qos))
+				}
+			}
+			c.unsubscribe(t.topic("a"))
+			by.give(publish{topic: t.topic("a"), payload: "none", qos: 2})
+			c.expectSilence(by)
+		}),
+		overQoSOfTwo(testCase{
+			rule: "MQTT-3.8.4-4", name: "the same filter twice in one SUBSCRIBE", also: []string{"MQTT-3.8.4-3"},
+		}, func(t *trial, first, second byte) {
+			c, by := t.client(), t.client()
+			c.subscribeQoS(subscription{t.topic("a"), first}, subscription{t.topic("a"), second})
+			m := publish{topic: t.topic("a"), payload: "once", qos: 2}
+			by.give(m)
+			c.take(t.sent(m, second))
+			c.expectSilence(by)
+		}),
+		eachQoS(testCase{
+			rule: "MQTT-3.8.4-3", name: "re-subscribing leaves alone what is on its way", also: []string{"MQTT-4.3.2-1", "MQTT-4.3.3-1"},
+		}, 1, func(t *trial, qos byte) {
+			c, by := t.subscriberAt(qos, t.topic("a")), t.client()
+			messages := numbered(t.topic("a"), qos, 3)
+			by.give(messages...)
+			ids := c.expectMessages(messages...)
+			c.subscribe(t.topic("a"))
+			for _, id := range ids {
+				c.accept(qos, id)
+			}
+			by.give(messages[0])
+			c.take(t.sent(messages[0], 0))
+			c.expectSilence(by)
+		}),
+		eachQoS(testCase{rule: "MQTT-3.8.4-3", name: "re-subscribing in the middle of the flow"}, 1, func(t *trial, qos byte) {
+			c, by := t.subscriberAt(qos, t.topic("a")), t.client()
+			messages := numbered(t.topic("a"), qos, 100)
+			for i, m := range messages {
+				by.give(m)
+				if i%10 == 5 {
+					c.subscribeQoS(subscription{t.topic("a"), qos})
+				}
+			}
+			c.take(messages...)
+			c.expectSilence(by)
+		}),
+	)
+}
+
+// grantCases are about the codes of SUBACK and that they are kept.
+func grantCases() []testCase {
+	return []testCase{
+		{
+			rule: "section-3.8.4", name: "500 filters of every QoS",
+			also: []string{"MQTT-3.8.4-4", "MQTT-3.8.4-5", "MQTT-3.9.3-1", "MQTT-3.8.4-6"}, run: func(t *trial) {
+				subscriptions := make([]subscription, 500)
+				for i := range subscriptions {
+					subscriptions[i] = subscription{t.topic("level/" + strconv.Itoa(i)), byte(i * 7 % 3)}
+				}
+				by := t.client()
+				kept := publish{topic: subscriptions[499].filter, payload: "kept", qos: 2}
+				t.retain(by, kept)
+				c := t.client()
+				c.subscribeQoS(subscriptions...)
+				want := t.sent(kept, subscriptions[499].qos)
+				want.retain = true
+				c.take(want)
+				for i := 0; i < len(subscriptions); i += 13 {
+					m := publish{topic: subscriptions[i].filter, payload: "x", qos: byte(i % 3)}
+					by.give(m)
+					c.take(t.sent(m, subscriptions[i].qos))
+				}
+				c.expectSilence(by)
+			}},
+		{
+			rule: "MQTT-3.9.3-2", name: "each QoS is granted as asked for",
+			also: []string{"MQTT-3.8.4-5", "MQTT-3.9.3-1"}, needs: needsQoS2, run: func(t *trial) {
+				c := t.client()
+				var all []subscription
+				for i := range 27 { // all triples
+					for _, qos := range []int{i / 9, i / 3 % 3, i % 3} {
+						all = append(all, subscription{t.topic(strconv.Itoa(len(all))), byte(qos)})
+					}
+					c.subscribeQoS(all[len(all)-3:]...)
+				}
+				c.subscribeQoS(all...)
+			}},
+		{
+			rule: "MQTT-3.8.3-2", name: "a filter with a wildcard works or is rejected",
+			also: []string{"MQTT-3.9.3-2"}, run: func(t *trial) {
+				by := t.client()
+				for i, filter := range []string{"a/+", "a/#", "+/b", "#"} {
+					c := t.client()
+					c.send(subscribe(1, subscription{t.topic(filter), byte(i % 3)}))
+					frame := c.next("SUBACK")
+					by.publish(publish{topic: t.topic("a/b"), payload: "x"})
+					if string(frame) != string(suback(1, subscribeFailure)) {
+						require.Equal(t, show(suback(1, t.granted(byte(i%3)))), show(frame))
+						c.take(publish{topic: t.topic("a/b"), payload: "x"})
+					}
+					c.expectSilence(by)
+				}
+			}},
+	}
 }

@@ -8,7 +8,12 @@ import (
 )
 
 func takeoverCases() []testCase {
+	return slices.Concat(plainTakeoverCases(), takeoverOfSessionCases())
+}
+
+func plainTakeoverCases() []testCase {
 	return []testCase{
+
 		{
 			rule: "MQTT-3.1.4-2", name: "the existing Client is disconnected",
 			also: []string{"MQTT-3.1.3-2"}, run: func(t *trial) {
@@ -57,8 +62,7 @@ func takeoverCases() []testCase {
 				c := t.connect(connect{id: id, cleanSession: true})
 				old.expectClosed("a takeover")
 				watcher.expectPublish(will)
-				c.send(disconnect)
-				c.expectClosed("DISCONNECT")
+				c.leave()
 				watcher.expectSilence(t.client())
 			}},
 		{
@@ -88,6 +92,54 @@ func takeoverCases() []testCase {
 				c.expectSilence(by)
 			}},
 	}
+}
+
+// takeoverOfSessionCases take over a Session that is kept; what is re-sent then is among the redelivery cases.
+func takeoverOfSessionCases() []testCase {
+	return slices.Concat(
+		eachQoS(testCase{
+			rule: "MQTT-3.1.4-2", name: "twenty takeovers of a Session in a row",
+			also: []string{"MQTT-3.2.2-2", "MQTT-4.4.0-1"}, needs: needsSessions,
+		}, 1, func(t *trial, qos byte) {
+			old, by := t.persistent(subscription{t.topic("a"), qos}), t.client()
+			m := publish{topic: t.topic("a"), payload: "x", qos: qos}
+			by.give(m)
+			m.id = old.expectMessage(m)
+			m.dup = true
+			for range 20 {
+				c := old.resume()
+				c.expectMessage(m)
+				old.expectClosed("a takeover")
+				old = c
+			}
+			old.accept(qos, m.id)
+			old.expectSilence(by)
+		}),
+		eachQoS(testCase{
+			rule: "MQTT-3.1.4-2", name: "CONNECTs at the same time leave one Client with the Session",
+			also: []string{"MQTT-4.4.0-1", "MQTT-3.1.2-4"}, needs: needsSessions,
+		}, 1, func(t *trial, qos byte) {
+			old, by := t.persistent(subscription{t.topic("a"), qos}), t.client()
+			messages := numbered(t.topic("a"), qos, 3)
+			by.give(messages...)
+			again := repeated(messages, old.expectMessages(messages...))
+			clients := make([]*client, 10)
+			for i := range clients {
+				clients[i] = t.dial()
+			}
+			for _, c := range clients {
+				c.send(old.origin.packet())
+			}
+			for end := time.Now().Add(t.patience); len(clients) > 1 && time.Now().Before(end); {
+				clients = slices.DeleteFunc(clients, func(c *client) bool { return !c.alive() })
+			}
+			require.Len(t, clients, 1, "Clients connected with one identifier")
+			clients[0].drop()
+			c := old.resume()
+			c.take(again...)
+			c.expectSilence(by)
+		}),
+	)
 }
 
 // alive asks whether the connection still stands, by PINGREQ; a CONNACK may come before the answer.

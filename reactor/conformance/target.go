@@ -13,6 +13,10 @@ type Target struct {
 	// PersistentSessions says that a Session with Clean Session 0 outlives its Network Connection.
 	PersistentSessions bool
 
+	// MaxInflight is how many messages above QoS 0 the broker has on their way to a Client that acknowledges none.
+	// Zero means unknown: the cases that count them are skipped.
+	MaxInflight int
+
 	// MaxPacketBytes is the largest packet the broker takes, fixed header included. Zero means unknown: the cases
 	// about the limit are skipped.
 	MaxPacketBytes int

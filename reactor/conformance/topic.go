@@ -58,21 +58,28 @@ func topicCases() []testCase {
 	return append(cases, dollarTopicCases()...)
 }
 
-// match checks which topics reach a subscriber of filter. A topic on the filter's own terms is published after each
+// match checks which topics reach subscribers of filter, one at each QoS. A topic on the filter's own terms is published after each
 // that must not match, so that silence is seen.
 func (t *trial) match(filter, yes, no string) {
 	spaces := func(s string) string { return t.topic(strings.ReplaceAll(s, "~", " ")) }
-	c := t.subscriber(spaces(filter))
 	by := t.client()
+	var readers []*client
+	for qos := range byte(3) {
+		readers = append(readers, t.subscriberAt(qos, spaces(filter)))
+	}
 	for _, topic := range strings.Fields(yes) {
-		m := publish{topic: spaces(topic), payload: "matches " + topic}
-		by.publish(m)
-		c.expectPublish(m)
+		m := publish{topic: spaces(topic), payload: "matches " + topic, qos: 2}
+		by.give(m)
+		for qos, c := range readers {
+			c.take(t.sent(m, byte(qos)))
+		}
 	}
 	for _, topic := range strings.Fields(no) {
-		by.publish(publish{topic: spaces(topic), payload: "does not match " + topic})
+		by.give(publish{topic: spaces(topic), payload: "does not match " + topic, qos: 2})
 	}
-	c.expectSilence(by)
+	for _, c := range readers {
+		c.expectSilence(by)
+	}
 }
 
 func invalidFilter(rule, filter string) testCase {

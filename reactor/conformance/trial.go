@@ -80,10 +80,14 @@ func (t *trial) dial() *client {
 }
 
 // connect opens a Network Connection and completes the CONNECT exchange with Session Present 0.
-func (t *trial) connect(p connect) *client {
+func (t *trial) connect(p connect) *client { return t.connectTo(p, 0) }
+
+// connectTo opens a Network Connection and completes the CONNECT exchange with the given Session Present.
+func (t *trial) connectTo(p connect, sessionPresent byte) *client {
 	c := t.dial()
+	c.origin = p
 	c.send(p.packet())
-	c.expectConnack(0, accepted)
+	c.expectConnack(sessionPresent, accepted)
 	return c
 }
 
@@ -91,20 +95,42 @@ func (t *trial) connect(p connect) *client {
 func (t *trial) client() *client { return t.connect(connect{id: t.newID(), cleanSession: true}) }
 
 // subscriber returns a new connected client that subscribed at QoS 0 to each filter.
-func (t *trial) subscriber(filters ...string) *client {
+func (t *trial) subscriber(filters ...string) *client { return t.subscriberAt(0, filters...) }
+
+// subscriberAt returns a new connected client that subscribed at qos to each filter.
+func (t *trial) subscriberAt(qos byte, filters ...string) *client {
 	c := t.client()
 	for _, filter := range filters {
-		c.subscribe(filter)
+		c.subscribeQoS(subscription{filter, qos})
 	}
 	return c
 }
 
-// retain publishes retained messages and waits until the broker has taken them; the trial clears them at its end.
+// persistent returns a new connected client with Clean Session 0 and the subscriptions. The Session is discarded when
+// the trial has ended.
+func (t *trial) persistent(subscriptions ...subscription) *client {
+	p := connect{id: t.newID()}
+	t.endSession(p.id)
+	c := t.connect(p)
+	for _, s := range subscriptions {
+		c.subscribeQoS(s)
+	}
+	return c
+}
+
+// endSession discards the stored Session of id when the trial has ended.
+func (t *trial) endSession(id string) {
+	t.cleanups = append(t.cleanups, func() {
+		t.tidy(connect{id: id, cleanSession: true}.packet(), pingreq)
+	})
+}
+
+// retain publishes retained messages, each at its QoS, and waits until the broker has taken them; the trial clears them at its end.
 func (t *trial) retain(c *client, messages ...publish) {
 	for _, m := range messages {
 		m.retain = true
 		t.clearAtEnd(m.topic)
-		c.send(m.packet())
+		c.give(m)
 	}
 	c.ping()
 }

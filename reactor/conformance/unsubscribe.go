@@ -1,5 +1,11 @@
 package conformance
 
+import (
+	"slices"
+
+	"github.com/stretchr/testify/require"
+)
+
 func unsubscribeCases() []testCase {
 	cases := []testCase{
 		{rule: "MQTT-3.10.4-1", name: "only the same filter is deleted", run: func(t *trial) {
@@ -89,5 +95,82 @@ func unsubscribeCases() []testCase {
 				c.expectClosed(bad.name)
 			}})
 	}
-	return cases
+	return slices.Concat(cases, unsubscribeQoSCases())
+}
+
+// unsubscribeQoSCases have messages on their way when the subscription goes.
+func unsubscribeQoSCases() []testCase {
+	return slices.Concat(
+		overQoS(testCase{
+			rule: "MQTT-3.10.4-2", name: "nothing new after UNSUBACK", also: []string{"MQTT-3.10.4-1"},
+		}, func(t *trial, published, subscribed byte) {
+			c, by := t.subscriberAt(subscribed, t.topic("a")), t.client()
+			m := publish{topic: t.topic("a"), payload: "before", qos: published}
+			by.give(m)
+			c.take(t.sent(m, subscribed))
+			c.unsubscribe(t.topic("a"))
+			by.give(publish{topic: t.topic("a"), payload: "after", qos: published})
+			c.expectSilence(by)
+		}),
+		eachQoS(testCase{
+			rule: "MQTT-3.10.4-3", name: "deliveries begun are completed", also: []string{"MQTT-4.3.2-1", "MQTT-4.3.3-1"},
+		}, 1, func(t *trial, qos byte) {
+			c, by := t.subscriberAt(qos, t.topic("a")), t.client()
+			messages := numbered(t.topic("a"), qos, 4)
+			by.give(messages...)
+			ids := c.expectMessages(messages...)
+			if qos == 2 { // one of them has come further
+				c.send(acknowledge(firstPubrec, ids[0]))
+				c.expect("PUBREL", acknowledge(firstPubrel, ids[0]))
+			}
+			c.unsubscribe(t.topic("a"))
+			if qos == 2 {
+				c.send(acknowledge(firstPubcomp, ids[0]))
+				ids = ids[1:]
+			}
+			for _, id := range ids {
+				c.accept(qos, id)
+			}
+			c.expectSilence(by)
+		}),
+		eachQoS(testCase{
+			rule: "MQTT-3.10.4-3", name: "deliveries begun are completed after another connection",
+			also: []string{"MQTT-4.4.0-1"}, needs: needsSessions,
+		}, 1, func(t *trial, qos byte) {
+			c, by := t.persistent(subscription{t.topic("a"), qos}), t.client()
+			messages := numbered(t.topic("a"), qos, 4)
+			by.give(messages...)
+			again := repeated(messages, c.expectMessages(messages...))
+			c.unsubscribe(t.topic("a"))
+			c.drop()
+			c = c.resume()
+			c.take(again...)
+			c.expectSilence(by)
+		}),
+		eachQoS(testCase{
+			rule: "MQTT-3.10.4-2", name: "messages that wait when the subscription goes", also: []string{"MQTT-3.10.4-3"},
+		}, 1, func(t *trial, qos byte) {
+			c, by := t.subscriberAt(qos, t.topic("a"), t.topic("end")), t.client()
+			messages := numbered(t.topic("a"), qos, 100)
+			by.give(messages...)
+			begun := c.expectMessages(messages[:unacknowledgedMin]...)
+			c.unsubscribe(t.topic("a"))
+			by.give(publish{topic: t.topic("a"), payload: "after", qos: qos}, publish{topic: t.topic("end"), qos: qos})
+			for _, id := range begun {
+				c.accept(qos, id)
+			}
+			// Those that wait may come or not; what comes is in order, and none was published after UNSUBACK.
+			for rest := messages[unacknowledgedMin:]; ; {
+				m := c.nextPublish()
+				c.accept(m.qos, m.id)
+				if m.topic == t.topic("end") {
+					break
+				}
+				at := slices.IndexFunc(rest, func(r publish) bool { return r.payload == m.payload })
+				require.GreaterOrEqual(t, at, 0, "not expected now: %s", show(m.packet()))
+				rest = rest[at+1:]
+			}
+			c.expectSilence(by)
+		}),
+	)
 }

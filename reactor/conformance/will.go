@@ -2,7 +2,7 @@ package conformance
 
 import (
 	"net"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -45,16 +45,7 @@ func willCases() []testCase {
 			watcher.expectSilence(t.client()) // once only
 		}})
 	}
-	for _, qos := range []byte{1, 2} {
-		cases = append(cases, testCase{
-			rule: "MQTT-3.1.2-9", name: "Will QoS " + strconv.Itoa(int(qos)),
-			also: []string{"MQTT-3.8.4-6"}, run: func(t *trial) {
-				watcher := t.subscriber(t.topic("will"))
-				will := publish{topic: t.topic("will"), payload: "gone", qos: qos}
-				t.connect(connect{id: t.newID(), cleanSession: true, will: &will}).drop()
-				watcher.expectPublish(publish{topic: t.topic("will"), payload: "gone"})
-			}})
-	}
+	cases = append(cases, willQoSCases()...)
 	return append(cases,
 		testCase{
 			rule: "section-3.1.2.5", name: "empty Will Message",
@@ -69,8 +60,7 @@ func willCases() []testCase {
 				will := publish{topic: t.topic("will"), payload: "gone"}
 				watcher := t.subscriber(will.topic)
 				c := t.connect(connect{id: t.newID(), cleanSession: true, will: &will})
-				c.send(disconnect)
-				c.expectClosed("DISCONNECT")
+				c.leave()
 				time.Sleep(grace)
 				watcher.expectSilence(t.client())
 			}},
@@ -133,5 +123,63 @@ func willCases() []testCase {
 			c.drop()
 			watcher.expectPublish(publish{topic: topic, payload: "last"}, publish{topic: topic, payload: "will"})
 		}},
+	)
+}
+
+// willQoSCases take each Will QoS with each QoS of the subscription.
+func willQoSCases() []testCase {
+	return slices.Concat(
+		overQoS(testCase{
+			rule: "MQTT-3.1.2-9", name: "Will QoS", also: []string{"MQTT-3.1.2-8", "MQTT-3.1.2-16", "MQTT-3.8.4-6"},
+		}, func(t *trial, published, subscribed byte) {
+			will := publish{topic: t.topic("will"), payload: "gone", qos: published}
+			watcher := t.subscriberAt(subscribed, will.topic)
+			t.connect(connect{id: t.newID(), cleanSession: true, will: &will}).drop()
+			watcher.take(t.sent(will, subscribed))
+			watcher.expectSilence(t.client())
+			t.subscriberAt(subscribed, will.topic).expectSilence(t.client())
+		}),
+		overQoS(testCase{
+			rule: "MQTT-3.1.2-17", name: "retained Will",
+			also: []string{"MQTT-3.3.1-9", "MQTT-3.3.1-8", "MQTT-3.8.4-6"},
+		}, func(t *trial, published, subscribed byte) {
+			will := publish{topic: t.topic("will"), payload: "gone", qos: published, retain: true}
+			t.clearAtEnd(will.topic)
+			watcher := t.subscriberAt(subscribed, will.topic)
+			t.connect(connect{id: t.newID(), cleanSession: true, will: &will}).drop()
+			want := t.sent(will, subscribed)
+			watcher.take(want)
+			want.retain = true
+			late := t.subscriberAt(subscribed, will.topic)
+			late.take(want)
+			late.expectSilence(t.client())
+		}),
+		overQoSSent(testCase{
+			rule: "MQTT-3.1.2-8", name: "a Will is stored for an absent Client", also: []string{"MQTT-3.1.2-5"}, needs: needsSessions,
+		}, func(t *trial, published, subscribed byte) {
+			will := publish{topic: t.topic("will"), payload: "gone", qos: published}
+			present, absent := t.subscriber(will.topic), t.persistent(subscription{will.topic, subscribed})
+			absent.leave()
+			t.connect(connect{id: t.newID(), cleanSession: true, will: &will}).drop()
+			present.take(t.sent(will, 0))
+			c := absent.resume()
+			c.take(t.sent(will, subscribed))
+			c.expectSilence(t.client())
+		}),
+		eachQoS(testCase{
+			rule: "MQTT-3.1.2-8", name: "the Will of a Session goes out when it is taken over", also: []string{"MQTT-3.1.4-2"},
+			needs: needsSessions,
+		}, 0, func(t *trial, qos byte) {
+			will := publish{topic: t.topic("will"), payload: "gone", qos: qos}
+			watcher := t.subscriberAt(qos, will.topic)
+			p := connect{id: t.newID(), will: &will}
+			t.endSession(p.id)
+			old := t.connect(p)
+			c := old.resume()
+			old.expectClosed("a takeover")
+			watcher.take(t.sent(will, qos))
+			c.leave()
+			watcher.expectSilence(t.client())
+		}),
 	)
 }

@@ -84,6 +84,7 @@ const (
 
 // connect describes a well-formed CONNECT.
 type connect struct {
+	mqtt31           bool // of MQTT 3.1 instead of 3.1.1
 	id               string
 	cleanSession     bool
 	keepAliveSeconds uint16
@@ -112,6 +113,9 @@ func (c connect) packet() []byte {
 	if c.password != "" {
 		flags |= flagPassword
 		payload = append(payload, text(c.password)...)
+	}
+	if c.mqtt31 {
+		return rawConnect("MQIsdp", 3, flags, c.keepAliveSeconds, payload)
 	}
 	return rawConnect("MQTT", 4, flags, c.keepAliveSeconds, payload)
 }
