@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,29 +20,7 @@ func exactlyOnceCases() []testCase {
 			also:  []string{"MQTT-3.1.4-2", "MQTT-4.3.2-1", "MQTT-4.3.3-1", "MQTT-4.6.0-1", "MQTT-4.6.0-6"},
 			needs: needsSessions,
 		}, 1, func(t *trial, qos byte) { t.breakingReader(qos, func(*client) {}) }),
-		eachQoS(testCase{
-			rule: "MQTT-4.1.0-1", name: "identifiers of many exchanges are kept", also: []string{"MQTT-4.3.3-2"},
-			needs: needsSessions,
-		}, 0, func(t *trial, qos byte) {
-			const count = 50
-			c, by := t.subscriberAt(qos, t.topic("a")), t.persistent()
-			messages := numbered(t.topic("a"), 2, count)
-			for i := range messages {
-				messages[i].id = 65535 - uint16(i)
-				by.publishQoS2(messages[i])
-			}
-			by.drop()
-			by = by.resume()
-			for _, m := range messages {
-				m.dup = true
-				by.publishQoS2(m)
-			}
-			for _, m := range messages {
-				by.release(m.id)
-				c.take(t.sent(m, qos))
-			}
-			c.expectSilence(by)
-		}),
+		manyExchangesCases(15), manyExchangesCases(50),
 	)
 	for _, ending := range endings[1:] { // after a DISCONNECT the broker would not see what the other stages are about
 		for _, stage := range publisherStages {
@@ -64,6 +43,32 @@ func exactlyOnceCases() []testCase {
 		}
 	}
 	return cases
+}
+
+// manyExchangesCases have a publisher begin many exchanges, break off, and complete them.
+func manyExchangesCases(count int) []testCase {
+	return eachQoS(testCase{
+		rule: "MQTT-4.1.0-1", name: "identifiers of " + strconv.Itoa(count) + " exchanges are kept", also: []string{"MQTT-4.3.3-2"},
+		needs: needsSessions,
+	}, 0, func(t *trial, qos byte) {
+		c, by := t.subscriberAt(qos, t.topic("a")), t.persistent()
+		messages := numbered(t.topic("a"), 2, count)
+		for i := range messages {
+			messages[i].id = 65535 - uint16(i)
+			by.publishQoS2(messages[i])
+		}
+		by.drop()
+		by = by.resume()
+		for _, m := range messages {
+			m.dup = true
+			by.publishQoS2(m)
+		}
+		for _, m := range messages {
+			by.release(m.id)
+			c.take(t.sent(m, qos))
+		}
+		c.expectSilence(by)
+	})
 }
 
 // publisherStages are the points at which an exchange of QoS 2 can be broken off, and how the publisher goes on.

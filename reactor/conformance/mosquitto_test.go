@@ -32,6 +32,20 @@ const (
 		"The specification is right: table 2.1 forbids it from a Client, a violation [MQTT-4.8.0-1]"
 )
 
+// Those about QoS 1 and 2.
+const (
+	firstOverlapCounts = "mosquitto delivers one copy at the QoS of the subscription that it meets first. " +
+		"The specification is right: the highest QoS of the matching ones counts"
+	noSecondRepetition = "mosquitto closes the connection on the second repetition. " +
+		"The specification is right: any subsequent PUBLISH before PUBREL is answered with PUBREC"
+	noWillOnTakeover = "mosquitto publishes no Will when a Session with Clean Session 0 is taken over with Clean Session 0. " +
+		"The specification is right: only DISCONNECT deletes the Will, and a takeover closes the connection"
+	losesExchanges = "mosquitto acknowledges more exchanges than max_inflight_messages and loses those above it. " +
+		"The specification is right: it has no such limit, and what had PUBREC is the Server's to deliver"
+	oneMoreInflight = "mosquitto sends two messages for the first acknowledgement, one more than max_inflight_messages. " +
+		"Both are right: the specification knows no such number, and this rule is mqttd's own"
+)
+
 // mosquittoDeviations lists where mosquitto 2.0.11 differs, and who is right.
 var mosquittoDeviations = map[string]string{
 	"MQTT-2.2.2-2/PUBACK_with_flags_0001":  ignoresFlags,
@@ -62,10 +76,35 @@ var mosquittoDeviations = map[string]string{
 		"a protocol error as a reason to publish it",
 	"MQTT-3.3.1-2/DUP_with_QoS_0": "mosquitto delivers the message. The specification is right, mosquitto is lenient: " +
 		"the packet breaks a rule, which is a violation [MQTT-4.8.0-1]; no rule speaks of this packet by name",
-	"MQTT-3.3.5-1/highest_QoS_of_overlapping_subscriptions": "mosquitto delivers one copy at the QoS of the " +
-		"subscription that it meets first. The specification is right: the highest QoS of the matching ones counts",
-	"MQTT-4.3.3-2/repetitions_before_PUBREL_are_delivered_once": "mosquitto closes the connection on the second " +
-		"repetition. The specification is right: any subsequent PUBLISH before PUBREL is answered with PUBREC",
+
+	"MQTT-3.3.5-1/highest_QoS_of_three_overlapping_subscriptions": firstOverlapCounts,
+	"MQTT-3.3.5-1/overlapping_filters_a|b_and_#_at_QoS_0_and_1":   firstOverlapCounts,
+	"MQTT-3.3.5-1/overlapping_filters_a|b_and_#_at_QoS_0_and_2":   firstOverlapCounts,
+	"MQTT-3.3.5-1/overlapping_filters_a|b_and_#_at_QoS_1_and_2":   firstOverlapCounts,
+	"MQTT-3.3.5-1/overlapping_filters_#_and_a|b_at_QoS_1_and_0":   firstOverlapCounts,
+	"MQTT-3.3.5-1/overlapping_filters_#_and_a|b_at_QoS_2_and_0":   firstOverlapCounts,
+	"MQTT-3.3.5-1/overlapping_filters_#_and_a|b_at_QoS_2_and_1":   firstOverlapCounts,
+	"MQTT-3.3.5-1/overlapping_filters_a|+_and_+|b_at_QoS_0_and_1": firstOverlapCounts,
+	"MQTT-3.3.5-1/overlapping_filters_a|+_and_+|b_at_QoS_0_and_2": firstOverlapCounts,
+	"MQTT-3.3.5-1/overlapping_filters_a|+_and_+|b_at_QoS_1_and_2": firstOverlapCounts,
+
+	"MQTT-4.3.3-2/repetitions_before_PUBREL_are_delivered_once_at_QoS_0": noSecondRepetition,
+	"MQTT-4.3.3-2/repetitions_before_PUBREL_are_delivered_once_at_QoS_1": noSecondRepetition,
+	"MQTT-4.3.3-2/repetitions_before_PUBREL_are_delivered_once_at_QoS_2": noSecondRepetition,
+
+	"MQTT-3.1.2-8/the_Will_of_a_Session_goes_out_when_it_is_taken_over_at_QoS_0": noWillOnTakeover,
+	"MQTT-3.1.2-8/the_Will_of_a_Session_goes_out_when_it_is_taken_over_at_QoS_1": noWillOnTakeover,
+	"MQTT-3.1.2-8/the_Will_of_a_Session_goes_out_when_it_is_taken_over_at_QoS_2": noWillOnTakeover,
+
+	"MQTT-4.1.0-1/identifiers_of_50_exchanges_are_kept_at_QoS_0": losesExchanges,
+	"MQTT-4.1.0-1/identifiers_of_50_exchanges_are_kept_at_QoS_1": losesExchanges,
+	"MQTT-4.1.0-1/identifiers_of_50_exchanges_are_kept_at_QoS_2": losesExchanges,
+
+	"section-4.4/the_Server's_number_of_messages_without_acknowledgement_at_QoS_1": oneMoreInflight,
+	"section-4.4/the_Server's_number_of_messages_without_acknowledgement_at_QoS_2": oneMoreInflight,
+
+	"MQTT-2.3.1-4/every_identifier_once_around": "mosquitto counts on and gives an identifier again that is in use. " +
+		"The specification is right: the sender assigns one that is currently unused",
 }
 
 // startMosquitto runs Debian's mosquitto with its defaults on a free port of the loopback interface.

@@ -149,6 +149,9 @@ func runCases(t *testing.T, target Target, cases []testCase) {
 					t.Skip(lack)
 				}
 				tr := newTrial(target, fmt.Sprintf("%sx%s", run, strconv.FormatInt(int64(i), 36)))
+				if _, known := target.Deviations[c.fullName()]; known {
+					tr.patience = patienceForDeviations
+				}
 				// Start now and wait after t.Parallel, which lets only as many subtests go on as there are CPUs.
 				ended := tr.start(c.run, places)
 				t.Parallel()

@@ -14,6 +14,9 @@ import (
 // patienceDefault is how long a trial waits for what must happen; chosen, generous for a loaded machine.
 const patienceDefault = 20 * time.Second
 
+// patienceForDeviations is the same where it is known to be in vain; chosen.
+const patienceForDeviations = 3 * time.Second
+
 // grace is how long a trial waits where what must not happen could arrive after its marker; chosen.
 const grace = 150 * time.Millisecond
 
