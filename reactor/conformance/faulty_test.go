@@ -70,9 +70,9 @@ var faults = []fault{
 	}),
 		caught: []string{"section-2.2.3/payload_of_127_bytes", "section-2.2.3/payload_of_65536_bytes"}},
 	{name: "delivers twice", toClient: each(firstPublish, twice),
-		caught: []string{"section-3.3.5/", "MQTT-4.3.3-2/a_repetition_without_DUP_is_delivered_once",
+		caught: []string{"section-3.3.5/", "MQTT-4.3.3-2/a_repetition_without_DUP_is_delivered_once_at_QoS_0",
 			"MQTT-3.8.4-4/the_same_filter_twice", "MQTT-4.6.0-6/"}},
-	{name: "delivers in pairs swapped", toClient: swapped, caught: []string{"MQTT-4.6.0-6/", "MQTT-4.6.0-3/"}},
+	{name: "delivers in pairs swapped", toClient: pairsSwapped(firstPublish), caught: []string{"MQTT-4.6.0-6/", "MQTT-4.6.0-3/"}},
 	{name: "loses every third message", toClient: everyThirdLost,
 		caught: []string{"MQTT-4.6.0-6/", "MQTT-4.5.0-1/one_hundred_subscribers"}},
 	{name: "sends PINGRESP twice", toClient: each(firstPingresp, twice),
@@ -102,6 +102,80 @@ var faults = []fault{
 	{name: "publishes no Will", farewell: disconnect,
 		caught: []string{"MQTT-3.1.2-8/FIN_without_DISCONNECT", "MQTT-3.1.2-17/", "MQTT-3.1.2-12/", "section-3.1.2.5/"}},
 	{name: "knows no Keep Alive", toServer: noKeepAlive, caught: []string{"MQTT-3.1.2-24/a_silent_Client_is_disconnected"}},
+	{name: "delivers at QoS 0 at most", toClient: onPublish(func(p *publish) { p.qos = 0 }),
+		caught: []string{
+			"MQTT-3.8.4-6/delivered_once_and_at_the_lower_QoS,_published_at_1_and_subscribed_at_1",
+			"MQTT-3.8.4-6/delivered_once_and_at_the_lower_QoS,_published_at_2_and_subscribed_at_1",
+			"MQTT-3.3.1-6/sent_at_the_lower_QoS_with_RETAIN_1,_published_at_1_and_subscribed_at_2",
+			"MQTT-3.1.2-9/Will_QoS,_published_at_2_and_subscribed_at_2", "MQTT-4.3.2-1/", "MQTT-4.3.3-1/",
+		}},
+	{name: "delivers at QoS 1 at most", toClient: onPublish(func(p *publish) { p.qos = min(p.qos, 1) }),
+		caught: []string{
+			"MQTT-3.8.4-6/delivered_once_and_at_the_lower_QoS,_published_at_2_and_subscribed_at_2",
+			"MQTT-3.8.4-3/re-subscribing_changes_the_QoS_at_QoS_0_and_2", "section-3.8.4/500_filters_of_every_QoS",
+		}},
+	{name: "delivers at the QoS of the subscription", toClient: onPublish(func(p *publish) { p.qos, p.id = max(p.qos, 1), max(p.id, 1) }),
+		caught: []string{
+			"MQTT-3.8.4-6/delivered_once_and_at_the_lower_QoS,_published_at_0_and_subscribed_at_1",
+			"MQTT-3.8.4-6/an_empty_payload,_published_at_0_and_subscribed_at_2",
+		}},
+	{name: "grants QoS 1 at most", toClient: each(firstSuback, func(frame []byte) [][]byte {
+		codes := frame[1+len(remainingLength(len(frame)-2))+2:]
+		for i := range codes {
+			codes[i] = min(codes[i], 1)
+		}
+		return [][]byte{frame}
+	}), caught: []string{"MQTT-3.9.3-2/each_QoS_is_granted_as_asked_for", "section-3.8.4/500_filters_of_every_QoS"}},
+	{name: "gives all messages one identifier", toClient: onPublish(func(p *publish) { p.id = 7 }),
+		caught: []string{"MQTT-2.3.1-4/", "MQTT-3.1.2-5/identifiers_of_stored_messages_are_distinct"}},
+	{name: "gives identifier 0", toClient: onPublish(func(p *publish) { p.id = 0 }),
+		caught: []string{"MQTT-4.3.2-1/", "MQTT-4.3.3-1/", "MQTT-2.3.1-4/"}},
+	{name: "clears DUP", toClient: onPublish(func(p *publish) { p.dup = false }),
+		caught: []string{"MQTT-3.3.1-1/DUP_on_re-delivery,_published_at_1_and_subscribed_at_2",
+			"MQTT-3.3.1-1/a_retained_message_is_re-sent_with_DUP_and_RETAIN_at_QoS_2",
+			"MQTT-4.6.0-1/what_was_acknowledged_leaves_a_gap_at_QoS_1"}},
+	{name: "re-sends no PUBLISH", toClient: each(firstPublish, func(frame []byte) [][]byte {
+		if frame[0]&0x08 != 0 {
+			return nil
+		}
+		return [][]byte{frame}
+	}), caught: []string{"MQTT-4.6.0-1/", "MQTT-4.4.0-1/unacknowledged_messages_after_a_takeover_at_QoS_1",
+		"MQTT-4.4.0-1/900000_bytes_are_re-sent_at_QoS_2", "MQTT-3.1.4-2/twenty_takeovers_of_a_Session_in_a_row_at_QoS_1"}},
+	{name: "sends no PUBREL", toClient: each(firstPubrel, func([]byte) [][]byte { return nil }),
+		caught: []string{"MQTT-4.3.3-1/", "MQTT-4.6.0-4/", "MQTT-4.4.0-1/an_unacknowledged_PUBREL_is_re-sent,_and_its_PUBLISH_is_not",
+			"MQTT-3.10.4-3/deliveries_begun_are_completed_at_QoS_2"}},
+	{name: "sends PUBRELs in pairs swapped", toClient: pairsSwapped(firstPubrel), caught: []string{"MQTT-4.6.0-4/"}},
+	{name: "sends PUBACKs in pairs swapped", toClient: pairsSwapped(firstPuback), caught: []string{"MQTT-4.6.0-2/",
+		"MQTT-4.6.0-6/sent_at_once,_published_at_1_and_subscribed_at_0"}},
+	{name: "sends PUBRECs in pairs swapped", toClient: pairsSwapped(firstPubrec), caught: []string{"MQTT-4.6.0-3/",
+		"MQTT-4.6.0-2/acknowledgements_of_QoS_1_and_2_side_by_side"}},
+	{name: "takes no PUBACK", toServer: overlooks(firstPuback),
+		caught: []string{"MQTT-4.6.0-1/what_was_acknowledged_leaves_a_gap_at_QoS_1",
+			"MQTT-4.4.0-1/unacknowledged_messages_after_DISCONNECT_at_QoS_1",
+			"MQTT-4.6.0-6/all_messages_come_after_a_time_without_acknowledgement_at_QoS_1"}},
+	{name: "takes no PUBREC", toServer: overlooks(firstPubrec), caught: []string{"MQTT-4.3.3-1/", "MQTT-4.6.0-4/"}},
+	{name: "takes no PUBCOMP", toServer: overlooks(firstPubcomp),
+		caught: []string{"MQTT-4.4.0-1/unacknowledged_messages_after_DISCONNECT_at_QoS_2",
+			"MQTT-4.4.0-1/an_unacknowledged_PUBREL_is_re-sent,_and_its_PUBLISH_is_not"}},
+	{name: "knows no Clean Session 0", toServer: cleanSession(true),
+		caught: []string{"MQTT-3.2.2-2/", "MQTT-3.1.2-4/the_subscription_is_kept_at_QoS_0", "MQTT-3.1.2-5/stored,_published_at_1_and_subscribed_at_1",
+			"MQTT-4.1.0-1/", "MQTT-4.4.0-1/"}},
+	{name: "knows no Clean Session 1", toServer: cleanSession(false),
+		caught: []string{"MQTT-3.1.2-6/Clean_Session_1_discards_stored_messages_at_QoS_1",
+			"MQTT-3.1.2-6/Clean_Session_1_discards_unacknowledged_messages_after_a_takeover_at_QoS_2",
+			"MQTT-3.1.2-6/Clean_Session_1_discards_a_PUBREL", "MQTT-3.2.2-1/"}},
+	{name: "gives Session Present 0", toClient: each(firstConnack, func(frame []byte) [][]byte {
+		return [][]byte{connack(0, frame[3])}
+	}), caught: []string{"MQTT-3.2.2-2/"}},
+	{name: "takes a repeated PUBLISH for a new one", toServer: forgetsIdentifiers,
+		caught: []string{"MQTT-4.3.3-2/PUBREC_read_but_lost,_broken_off_by_a_takeover_at_QoS_2",
+			"MQTT-4.1.0-1/identifiers_of_15_exchanges_are_kept_at_QoS_1"}},
+	{name: "stores QoS 0 for absent Clients", toServer: onIncoming(func(p *publish) { p.qos, p.id = max(p.qos, 1), max(p.id, 1) }),
+		caught: []string{"section-3.1.2.4-QoS-0/published_at_0_and_subscribed_at_2"}},
+	{name: "knows no MQTT 3.1", toClient: each(firstConnack, func([]byte) [][]byte {
+		return [][]byte{connack(0, unacceptableLevel)}
+	}), caught: []string{"section-3.1.2.2/PUBREL_with_DUP",
+		"section-3.1.2.2/MQTT_3.1_at_both_ends,_published_at_0_and_subscribed_at_0"}},
 	{name: "is impatient", closesAfter: 2 * time.Second, caught: []string{"MQTT-3.1.2-24/", "section-3.1.2.10/"}},
 }
 
@@ -379,20 +453,51 @@ func nextIdentifier() func([]byte) [][]byte {
 	}
 }
 
-// swapped holds every other PUBLISH back until the next has passed.
-func swapped() func([]byte) [][]byte {
-	var held []byte
-	return func(frame []byte) [][]byte {
-		switch {
-		case frame[0]&0xF0 != firstPublish:
-			return [][]byte{frame}
-		case held == nil:
-			held = frame
-			return nil
+// pairsSwapped holds every other packet of one type back until the next has passed.
+func pairsSwapped(first byte) func() func([]byte) [][]byte {
+	return func() func([]byte) [][]byte {
+		var held []byte
+		return func(frame []byte) [][]byte {
+			switch {
+			case frame[0]&0xF0 != first&0xF0:
+				return [][]byte{frame}
+			case held == nil:
+				held = frame
+				return nil
+			}
+			pair := [][]byte{frame, held}
+			held = nil
+			return pair
 		}
-		pair := [][]byte{frame, held}
-		held = nil
-		return pair
+	}
+}
+
+// cleanSession sets the flag in each CONNECT.
+func cleanSession(clean bool) func() func([]byte) (pass, answer [][]byte) {
+	return func() func([]byte) (pass, answer [][]byte) {
+		return func(frame []byte) (pass, answer [][]byte) {
+			if frame[0] == firstConnect {
+				flags := &frame[bytes.Index(frame, []byte("MQTT"))+5]
+				*flags &^= flagCleanSession
+				if clean {
+					*flags |= flagCleanSession
+				}
+			}
+			return [][]byte{frame}, nil
+		}
+	}
+}
+
+// forgetsIdentifiers passes a QoS 2 PUBLISH with DUP on as another message, and answers it itself.
+func forgetsIdentifiers() func([]byte) (pass, answer [][]byte) {
+	return func(frame []byte) (pass, answer [][]byte) {
+		if frame[0] != firstPublish|2<<1|0x08 {
+			return [][]byte{frame}, nil
+		}
+		p, _ := parsePublish(frame)
+		answer = [][]byte{acknowledge(firstPubrec, p.id)}
+		p.dup, p.qos = false, 0
+		return [][]byte{p.packet()}, answer
 	}
 }
 
