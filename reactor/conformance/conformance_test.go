@@ -35,7 +35,8 @@ func TestBroker(t *testing.T) {
 		target.Deviations = mosquittoDeviations
 	}
 	if *brokerFlag == "" {
-		target.Address = startMosquitto(t)
+		broker := startMosquitto(t, "persistence true")
+		target.Address, target.Restart = broker.address, broker.restart
 	}
 	start := time.Now()
 	Run(t, target)

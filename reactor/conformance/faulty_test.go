@@ -183,7 +183,7 @@ var faults = []fault{
 // TestBroker shows.
 func TestCasesFailForAFaultyBroker(t *testing.T) {
 	target := Target{
-		Address: startMosquitto(t), MaxQoS: 2, PersistentSessions: true, Deviations: mosquittoDeviations,
+		Address: startMosquitto(t).address, MaxQoS: 2, PersistentSessions: true, Deviations: mosquittoDeviations,
 		KeepAliveSlack: time.Second, // less than mosquitto needs: only failures are of interest
 	}
 	sound := casesNamed(t, []string{"MQTT-4.6.0-6/", "MQTT-3.1.4-1/", "MQTT-3.3.1-6/"}, target)
@@ -264,6 +264,18 @@ func TestConnectTimeoutCases(t *testing.T) {
 	}
 }
 
+// TestRestartCasesFailForABrokerThatForgets takes a mosquitto that stores nothing.
+func TestRestartCasesFailForABrokerThatForgets(t *testing.T) {
+	broker := startMosquitto(t, "persistence false")
+	target := Target{Address: broker.address, MaxQoS: 2, PersistentSessions: true, Restart: broker.restart}
+	cases := slices.DeleteFunc(allCases(), func(c testCase) bool { return c.needs&needsRestart == 0 })
+	for name, failures := range runPlainly(target, cases, faultyPatience) {
+		if name != "section-4.1/a_discarded_Session_stays_so_after_a_restart" { // to forget is its point
+			assert.NotEmpty(t, failures, name)
+		}
+	}
+}
+
 // casesNamed finds cases by full name or by rule, without those that the target deviates in.
 func casesNamed(t *testing.T, names []string, target Target) []testCase {
 	t.Helper()
@@ -289,10 +301,17 @@ func runPlainly(target Target, cases []testCase, patience time.Duration) map[str
 	trials := make([]*trial, len(cases))
 	ended := make([]<-chan struct{}, len(cases))
 	run := time.Now().Format("150405.000000")[7:]
+	around := newRestart()
 	for i, c := range cases {
 		trials[i] = newTrial(target, "f"+run+"x"+strconv.FormatInt(int64(i), 36))
 		trials[i].patience = patience
+		if c.needs&needsRestart != 0 {
+			trials[i].join(around)
+		}
 		ended[i] = trials[i].start(c.run, places)
+	}
+	if target.Restart != nil {
+		around.perform(target.Restart)
 	}
 	for i, c := range cases {
 		<-ended[i]

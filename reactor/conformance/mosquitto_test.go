@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -107,8 +108,8 @@ var mosquittoDeviations = map[string]string{
 		"The specification is right: the sender assigns one that is currently unused",
 }
 
-// startMosquitto runs Debian's mosquitto with its defaults on a free port of the loopback interface.
-func startMosquitto(t *testing.T) (address string) {
+// startMosquitto runs Debian's mosquitto on a free port of the loopback interface, with its defaults and the settings.
+func startMosquitto(t *testing.T, settings ...string) *mosquitto {
 	t.Helper()
 	path, err := exec.LookPath("mosquitto")
 	if err != nil {
@@ -119,31 +120,59 @@ func startMosquitto(t *testing.T) (address string) {
 	}
 	version, _ := exec.Command(path, "-h").Output()
 	t.Log(strings.SplitN(string(version), "\n", 2)[0])
-	address = freeAddress(t)
-	_, port, err := net.SplitHostPort(address)
+	m := &mosquitto{path: path, config: filepath.Join(t.TempDir(), "mosquitto.conf"), address: freeAddress(t)}
+	_, port, err := net.SplitHostPort(m.address)
 	require.NoError(t, err)
-	var output bytes.Buffer
-	config := filepath.Join(t.TempDir(), "mosquitto.conf")
-	lines := "listener " + port + " 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
-	require.NoError(t, os.WriteFile(config, []byte(lines), 0o600))
-	broker := exec.Command(path, "-c", config)
-	broker.Stdout, broker.Stderr = &output, &output
-	require.NoError(t, broker.Start())
+	settings = append(settings, "listener "+port+" 127.0.0.1", "allow_anonymous true", "set_tcp_nodelay true",
+		"user root", // or it could not read the directory of the test
+		"persistence_location "+filepath.Dir(m.config)+"/", "")
+	require.NoError(t, os.WriteFile(m.config, []byte(strings.Join(settings, "\n")), 0o600))
+	require.NoError(t, m.start())
 	t.Cleanup(func() {
-		_ = broker.Process.Kill()
-		_ = broker.Wait()
+		_ = m.process.Process.Kill()
+		_ = m.process.Wait()
 		if t.Failed() {
-			t.Logf("mosquitto said:\n%s", output.String())
+			t.Logf("mosquitto said:\n%s", m.output.String())
 		}
 	})
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			return false
+	return m
+}
+
+// mosquitto is a running broker.
+type mosquitto struct {
+	path, config string
+	address      string
+	process      *exec.Cmd
+	output       bytes.Buffer
+}
+
+// start returns when the broker listens.
+func (m *mosquitto) start() error {
+	m.process = exec.Command(m.path, "-c", m.config)
+	m.process.Stdout, m.process.Stderr = &m.output, &m.output
+	if err := m.process.Start(); err != nil {
+		return err
+	}
+	for end := time.Now().Add(patienceDefault); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", m.address)
+		if err == nil {
+			return conn.Close()
 		}
-		return conn.Close() == nil
-	}, patienceDefault, 10*time.Millisecond, "mosquitto does not listen")
-	return address
+		if time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+// restart stores what the broker has when persistence is on.
+func (m *mosquitto) restart() error {
+	if err := m.process.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	if err := m.process.Wait(); err != nil {
+		return err
+	}
+	return m.start()
 }
 
 // freeAddress returns a loopback address that nothing listens on.

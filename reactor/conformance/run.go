@@ -32,6 +32,7 @@ const (
 	needsWindow
 	needsPacketLimit
 	needsMegabyte
+	needsRestart
 	needsConnectTimeout
 
 	needsNothing need = 0
@@ -53,6 +54,7 @@ func (n need) lacks(target Target) string {
 		{needsWindow, target.MaxInflight == 0, "the broker's number of unacknowledged messages is not known"},
 		{needsPacketLimit, target.MaxPacketBytes == 0, "the broker's largest packet is not known"},
 		{needsMegabyte, target.MaxPacketBytes > 0 && target.MaxPacketBytes < 1<<20, "needs packets of a mebibyte"},
+		{needsRestart, target.Restart == nil, "the broker cannot be restarted"},
 		{needsConnectTimeout, target.ConnectTimeout == 0, "the broker's time for a CONNECT is not known"},
 	} {
 		if n&lack.need != 0 && lack.lacks {
@@ -126,7 +128,7 @@ func allCases() []testCase {
 		connectCases(), connectPayloadCases(), connackCases(), takeoverCases(), willCases(), keepAliveCases(),
 		publishCases(), deliveryCases(), retainedCases(), qosCases(), inflightCases(), redeliveryCases(),
 		subscribeCases(), unsubscribeCases(), pingCases(), disconnectCases(),
-		sessionCases(), absentCases(), mqtt31Cases(), orderCases(), topicCases(), violationCases(),
+		sessionCases(), absentCases(), restartCases(), mqtt31Cases(), orderCases(), topicCases(), violationCases(),
 	)
 }
 
@@ -136,28 +138,49 @@ func Run(t *testing.T, target Target) {
 	runCases(t, target, allCases())
 }
 
+// runCases runs first the cases that need no restart, and then the others around one restart.
 func runCases(t *testing.T, target Target, cases []testCase) {
 	t.Helper()
 	reportUnknownDeviations(t, target, cases)
 	run := strconv.FormatUint(rand.Uint64N(36*36*36*36*36), 36)
 	places := make(chan struct{}, casesAtOnceMax)
+	around := newRestart()
+	start := func(t *testing.T, i int) {
+		t.Helper()
+		c := &cases[i]
+		t.Run(c.fullName(), func(t *testing.T) {
+			if lack := c.needs.lacks(target); lack != "" {
+				t.Skip(lack)
+			}
+			tr := newTrial(target, fmt.Sprintf("%sx%s", run, strconv.FormatInt(int64(i), 36)))
+			if _, known := target.Deviations[c.fullName()]; known {
+				tr.patience = patienceForDeviations
+			}
+			if c.needs&needsRestart != 0 {
+				tr.join(around)
+			}
+			// Start now and wait after t.Parallel, which lets only as many subtests go on as there are CPUs.
+			ended := tr.start(c.run, places)
+			t.Parallel()
+			<-ended
+			report(t, c, target, tr)
+		})
+	}
 	t.Run("MQTT-3.1.1", func(t *testing.T) {
 		for i := range cases {
-			c := &cases[i]
-			t.Run(c.fullName(), func(t *testing.T) {
-				if lack := c.needs.lacks(target); lack != "" {
-					t.Skip(lack)
-				}
-				tr := newTrial(target, fmt.Sprintf("%sx%s", run, strconv.FormatInt(int64(i), 36)))
-				if _, known := target.Deviations[c.fullName()]; known {
-					tr.patience = patienceForDeviations
-				}
-				// Start now and wait after t.Parallel, which lets only as many subtests go on as there are CPUs.
-				ended := tr.start(c.run, places)
-				t.Parallel()
-				<-ended
-				report(t, c, target, tr)
-			})
+			if cases[i].needs&needsRestart == 0 {
+				start(t, i)
+			}
+		}
+	})
+	t.Run("MQTT-3.1.1 and a restart", func(t *testing.T) {
+		for i := range cases {
+			if cases[i].needs&needsRestart != 0 {
+				start(t, i)
+			}
+		}
+		if target.Restart != nil {
+			around.perform(target.Restart)
 		}
 	})
 }

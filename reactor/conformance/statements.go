@@ -191,6 +191,7 @@ var sections = map[string]string{
 	"section-2.2.3":         "Remaining Length has at most four bytes; every length below the Server's limit is taken",
 	"section-3.1.2.2":       "MQTT 3.1 (MQIsdp, level 3) is served as well",
 	"section-3.1.2.4-QoS-0": "what would be sent at QoS 0 is not stored for an absent Client; others store it",
+	"section-4.1":           "Sessions and retained messages outlive a restart of the broker that stores them",
 	"section-4.3":           "an acknowledgement of an unknown Packet Identifier changes nothing",
 	"section-4.4":           "how many messages are sent to a Client that acknowledges none",
 	"section-3.1.2.4":       "a Server without persistent Sessions accepts Clean Session 0",

@@ -59,7 +59,10 @@ func TestEachTestedStatementHasACase(t *testing.T) {
 }
 
 func TestNothingIsSkippedForABrokerThatCanDoAll(t *testing.T) {
-	able := Target{MaxQoS: 2, PersistentSessions: true, MaxInflight: 20, MaxPacketBytes: 1 << 20, ConnectTimeout: time.Second}
+	able := Target{
+		MaxQoS: 2, PersistentSessions: true, MaxInflight: 20, MaxPacketBytes: 1 << 20, ConnectTimeout: time.Second,
+		Restart: func() error { return nil },
+	}
 	for _, c := range allCases() {
 		assert.Empty(t, c.needs.lacks(able), c.fullName())
 	}

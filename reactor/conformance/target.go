@@ -28,6 +28,10 @@ type Target struct {
 	// Zero means two seconds.
 	KeepAliveSlack time.Duration
 
+	// Restart ends the broker in an orderly way and starts it again, at the same address and with what it has stored.
+	// Run calls it once, after the cases that need none. Nil means that it cannot be done: those that do are skipped.
+	Restart func() error
+
 	// Deviations maps the name of a case to the reason why this broker is known not to conform. Such a case is
 	// reported instead of failed, and fails when the broker conforms after all.
 	Deviations map[string]string

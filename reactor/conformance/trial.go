@@ -29,6 +29,7 @@ type trial struct {
 	ids      int           // Client Identifiers handed out
 	failures []string
 	cleanups []func()
+	restart  func() // returns when the broker has been restarted; nil in cases that do not need it
 }
 
 var _ require.TestingT = (*trial)(nil)
