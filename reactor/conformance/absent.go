@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/stretchr/testify/require"
@@ -10,7 +11,8 @@ import (
 func absentCases() []testCase {
 	cases := slices.Concat(
 		overQoSSent(testCase{
-			rule: "MQTT-3.1.2-5", name: "stored", also: []string{"MQTT-4.5.0-1", "MQTT-4.1.0-1", "MQTT-4.6.0-6", "MQTT-3.8.4-6"},
+			rule: "MQTT-3.1.2-5", name: "stored",
+			also:  []string{"MQTT-4.5.0-1", "MQTT-4.1.0-1", "MQTT-4.6.0-6", "MQTT-3.8.4-6"},
 			needs: needsSessions,
 		}, func(t *trial, published, subscribed byte) {
 			c, by := t.persistent(subscription{t.topic("a"), subscribed}), t.client()
@@ -51,7 +53,8 @@ func absentCases() []testCase {
 			c.expectSilence(by)
 		}),
 		eachQoS(testCase{
-			rule: "MQTT-3.1.2-5", name: "five hundred messages in their order", also: []string{"MQTT-4.6.0-6"}, needs: needsSessions,
+			rule: "MQTT-3.1.2-5", name: "five hundred messages in their order",
+			also: []string{"MQTT-4.6.0-6"}, needs: needsSessions,
 		}, 1, func(t *trial, qos byte) {
 			c, by := t.persistent(subscription{t.topic("#"), qos}), t.client()
 			c.leave()
@@ -62,7 +65,8 @@ func absentCases() []testCase {
 			c.expectSilence(by)
 		}),
 		eachQoS(testCase{
-			rule: "MQTT-3.3.1-9", name: "RETAIN 0 after the absence", also: []string{"MQTT-3.1.2-5"}, needs: needsSessions,
+			rule: "MQTT-3.3.1-9", name: "RETAIN 0 after the absence",
+			also: []string{"MQTT-3.1.2-5"}, needs: needsSessions,
 		}, 1, func(t *trial, qos byte) {
 			c, by := t.persistent(subscription{t.topic("a"), qos}), t.client()
 			c.leave()
@@ -73,7 +77,8 @@ func absentCases() []testCase {
 			c.expectSilence(by)
 		}),
 		eachQoS(testCase{
-			rule: "MQTT-3.3.1-6", name: "resuming is not subscribing", also: []string{"MQTT-3.1.2-4"}, needs: needsSessions,
+			rule: "MQTT-3.3.1-6", name: "resuming is not subscribing",
+			also: []string{"MQTT-3.1.2-4"}, needs: needsSessions,
 		}, 0, func(t *trial, qos byte) {
 			by := t.client()
 			m := publish{topic: t.topic("a"), payload: "kept", qos: qos, retain: true}
@@ -85,14 +90,16 @@ func absentCases() []testCase {
 			c.resume().expectSilence(by)
 		}),
 		eachQoS(testCase{
-			rule: "MQTT-3.10.4-2", name: "nothing is stored after UNSUBSCRIBE", also: []string{"MQTT-3.1.2-5"}, needs: needsSessions,
+			rule: "MQTT-3.10.4-2", name: "nothing is stored after UNSUBSCRIBE",
+			also: []string{"MQTT-3.1.2-5"}, needs: needsSessions,
 		}, 1, func(t *trial, qos byte) {
 			c, by := t.persistent(subscription{t.topic("a"), qos}, subscription{t.topic("b"), qos}), t.client()
 			c.unsubscribe(t.topic("a"))
 			c.leave()
-			by.give(publish{topic: t.topic("a"), payload: "none", qos: qos}, publish{topic: t.topic("b"), payload: "x", qos: qos})
+			m := publish{topic: t.topic("b"), payload: "x", qos: qos}
+			by.give(publish{topic: t.topic("a"), payload: "none", qos: qos}, m)
 			c = c.resume()
-			c.take(publish{topic: t.topic("b"), payload: "x", qos: qos})
+			c.take(m)
 			c.expectSilence(by)
 		}),
 		eachQoS(testCase{
@@ -161,7 +168,7 @@ func absentCases() []testCase {
 	)
 	for _, pair := range [][2]byte{{0, 0}, {0, 1}, {0, 2}, {1, 0}, {2, 0}} {
 		cases = append(cases, testCase{
-			rule: "section-3.1.2.4-QoS-0", name: "published at " + string('0'+pair[0]) + " and subscribed at " + string('0'+pair[1]),
+			rule: "section-3.1.2.4-QoS-0", name: fmt.Sprintf("published at %d and subscribed at %d", pair[0], pair[1]),
 			needs: needsSessions, run: func(t *trial) {
 				c, by := t.persistent(subscription{t.topic("a"), pair[1]}), t.client()
 				c.leave()

@@ -49,8 +49,8 @@ func (c *client) leave() {
 	c.expectClosed("DISCONNECT")
 }
 
-// fault breaks the protocol, and returns when the broker has closed the Network Connection for it. What the broker sent
-// before does not matter.
+// fault breaks the protocol, and returns when the broker has closed the Network Connection for it. What the broker
+// sent before does not matter.
 func (c *client) fault() {
 	c.trySend(packet(0x00))
 	c.awaitClosed(c.t.patience, "a malformed packet")

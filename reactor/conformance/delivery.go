@@ -23,7 +23,9 @@ func deliveryCases() []testCase {
 			c.take(t.sent(m, subscribed))
 			c.expectSilence(by)
 		}),
-		overQoS(testCase{rule: "MQTT-4.5.0-1", name: "the publisher itself"}, func(t *trial, published, subscribed byte) {
+		overQoS(testCase{
+			rule: "MQTT-4.5.0-1", name: "the publisher itself",
+		}, func(t *trial, published, subscribed byte) {
 			c := t.subscriberAt(subscribed, t.topic("a"))
 			for _, m := range numbered(t.topic("a"), published, 3) {
 				c.give(m)

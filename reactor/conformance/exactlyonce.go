@@ -22,10 +22,17 @@ func exactlyOnceCases() []testCase {
 		}, 1, func(t *trial, qos byte) { t.breakingReader(qos, func(*client) {}) }),
 		manyExchangesCases(15), manyExchangesCases(50),
 	)
+	for _, ending := range endings[1:] {
+		cases = append(cases, eachQoS(testCase{
+			rule: "MQTT-4.3.2-2", name: "PUBACK unread, broken off by " + ending.name, also: []string{"MQTT-4.5.0-1"},
+			needs: needsSessions,
+		}, 0, func(t *trial, qos byte) { t.atLeastOnce(qos, ending.end) })...)
+	}
 	for _, ending := range endings[1:] { // after a DISCONNECT the broker would not see what the other stages are about
 		for _, stage := range publisherStages {
 			cases = append(cases, eachQoS(testCase{
-				rule: "MQTT-4.3.3-2", name: stage.name + " by " + ending.name, also: []string{"MQTT-4.1.0-1", "MQTT-3.1.2-4"},
+				rule: "MQTT-4.3.3-2", name: stage.name + " by " + ending.name,
+				also:  []string{"MQTT-4.1.0-1", "MQTT-3.1.2-4"},
 				needs: needsSessions,
 			}, 0, func(t *trial, qos byte) {
 				c, by := t.subscriberAt(qos, t.topic("a")), t.persistent()
@@ -45,10 +52,31 @@ func exactlyOnceCases() []testCase {
 	return cases
 }
 
+// atLeastOnce has the publisher of a QoS 1 message not see its PUBACK and send it again.
+func (t *trial) atLeastOnce(qos byte, end func(*client)) {
+	c, by := t.subscriberAt(qos, t.topic("a")), t.persistent()
+	m := publish{topic: t.topic("a"), payload: "at least once", qos: 1, id: 9}
+	by.send(m.packet())
+	end(by)
+	by = by.resume()
+	m.dup = true
+	by.give(m)
+	last := publish{topic: m.topic, payload: "last", qos: 1}
+	by.give(last)
+	c.take(t.sent(m, qos))
+	got := c.nextPublish()
+	c.accept(got.qos, got.id)
+	if got.payload == m.payload { // a second time
+		c.take(t.sent(last, qos))
+	}
+	c.expectSilence(by)
+}
+
 // manyExchangesCases have a publisher begin many exchanges, break off, and complete them.
 func manyExchangesCases(count int) []testCase {
 	return eachQoS(testCase{
-		rule: "MQTT-4.1.0-1", name: "identifiers of " + strconv.Itoa(count) + " exchanges are kept", also: []string{"MQTT-4.3.3-2"},
+		rule: "MQTT-4.1.0-1", name: "identifiers of " + strconv.Itoa(count) + " exchanges are kept",
+		also:  []string{"MQTT-4.3.3-2"},
 		needs: needsSessions,
 	}, 0, func(t *trial, qos byte) {
 		c, by := t.subscriberAt(qos, t.topic("a")), t.persistent()

@@ -19,7 +19,8 @@ func inflightCases() []testCase {
 func packetIdentifierCases() []testCase {
 	return slices.Concat(
 		eachQoS(testCase{
-			rule: "MQTT-4.3.2-1", name: "sent with an unused identifier and DUP 0", also: []string{"MQTT-2.3.1-4", "MQTT-4.3.3-1"},
+			rule: "MQTT-4.3.2-1", name: "sent with an unused identifier and DUP 0",
+			also: []string{"MQTT-2.3.1-4", "MQTT-4.3.3-1"},
 		}, 1, func(t *trial, qos byte) {
 			c, by := t.subscriberAt(qos, t.topic("a")), t.client()
 			messages := numbered(t.topic("a"), qos, unacknowledgedMin)
@@ -77,7 +78,10 @@ func packetIdentifierCases() []testCase {
 func everyIdentifier(t *trial) {
 	const atOnce, rounds = 400, 65535/400 + 2
 	c, by := t.subscriberAt(2, t.topic("a")), t.client()
-	held := []publish{{topic: t.topic("a"), payload: "no PUBACK", qos: 1}, {topic: t.topic("a"), payload: "no PUBCOMP", qos: 2}}
+	held := []publish{
+		{topic: t.topic("a"), payload: "no PUBACK", qos: 1},
+		{topic: t.topic("a"), payload: "no PUBCOMP", qos: 2},
+	}
 	by.give(held...)
 	inUse := c.expectMessages(held...)
 	c.send(acknowledge(firstPubrec, inUse[1]))
@@ -109,7 +113,8 @@ func everyIdentifier(t *trial) {
 func windowCases() []testCase {
 	return slices.Concat(
 		eachQoS(testCase{
-			rule: "MQTT-4.6.0-6", name: "all messages come after a time without acknowledgement", also: []string{"MQTT-4.5.0-1"},
+			rule: "MQTT-4.6.0-6", name: "all messages come after a time without acknowledgement",
+			also: []string{"MQTT-4.5.0-1"},
 		}, 1, func(t *trial, qos byte) {
 			c, other, by := t.subscriberAt(qos, t.topic("a")), t.subscriberAt(qos, t.topic("a")), t.client()
 			messages := numbered(t.topic("a"), qos, 200)
@@ -263,7 +268,7 @@ func wrongAcknowledgementCases() []testCase {
 				c.send(acknowledge(unknown.first, other), pingreq)
 				frame := c.next("PINGRESP")
 				if unknown.first == firstPubrec && string(frame) == string(acknowledge(firstPubrel, other)) {
-					frame = c.next("PINGRESP") // PUBREL in answer is allowed, too: it lets the Client forget the identifier
+					frame = c.next("PINGRESP") // PUBREL is allowed, too: it lets the Client forget the identifier
 				}
 				require.Equal(t, show(pingresp), show(frame))
 			}

@@ -108,7 +108,7 @@ var mosquittoDeviations = map[string]string{
 		"The specification is right: the sender assigns one that is currently unused",
 }
 
-// startMosquitto runs Debian's mosquitto on a free port of the loopback interface, with its defaults and the settings.
+// startMosquitto runs Debian's mosquitto on a free port of the loopback interface: its defaults and the settings.
 func startMosquitto(t *testing.T, settings ...string) *mosquitto {
 	t.Helper()
 	path, err := exec.LookPath("mosquitto")

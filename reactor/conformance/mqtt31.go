@@ -18,7 +18,9 @@ func mqtt31Cases() []testCase {
 			c.expectSilence(by)
 			c.leave()
 		}),
-		overQoS(testCase{rule: rule, name: "MQTT 3.1 to and from MQTT 3.1.1"}, func(t *trial, published, subscribed byte) {
+		overQoS(testCase{
+			rule: rule, name: "MQTT 3.1 to and from MQTT 3.1.1",
+		}, func(t *trial, published, subscribed byte) {
 			older, newer := t.client31(), t.client()
 			for _, c := range []*client{older, newer} {
 				c.subscribeQoS(subscription{t.topic("a"), subscribed})
@@ -42,7 +44,9 @@ func mqtt31Cases() []testCase {
 			kept.retain = true
 			late.take(kept)
 		}),
-		eachQoS(testCase{rule: rule, name: "a Session of MQTT 3.1 re-sends", needs: needsSessions}, 1, func(t *trial, qos byte) {
+		eachQoS(testCase{
+			rule: rule, name: "a Session of MQTT 3.1 re-sends", needs: needsSessions,
+		}, 1, func(t *trial, qos byte) {
 			by := t.client31()
 			p := connect{mqtt31: true, id: t.newID()}
 			t.endSession(p.id)
@@ -58,7 +62,9 @@ func mqtt31Cases() []testCase {
 			c.take(messages[2:]...)
 			c.expectSilence(by)
 		}),
-		eachQoS(testCase{rule: rule, name: "a Session passes from MQTT 3.1 to 3.1.1", needs: needsSessions}, 0, func(t *trial, qos byte) {
+		eachQoS(testCase{
+			rule: rule, name: "a Session passes from MQTT 3.1 to 3.1.1", needs: needsSessions,
+		}, 0, func(t *trial, qos byte) {
 			by := t.client()
 			p := connect{mqtt31: true, id: t.newID()}
 			t.endSession(p.id)
@@ -104,7 +110,7 @@ func mqtt31Cases() []testCase {
 				} {
 					c := t.dial()
 					c.trySend(mixed)
-					if frame := c.nextOrClosed(); frame != nil { // [MQTT-3.1.2-1] leaves the choice, [MQTT-3.1.2-2] does not
+					if frame := c.nextOrClosed(); frame != nil { // to close at once is allowed by [MQTT-3.1.2-1]
 						if string(frame) != string(connack(0, unacceptableLevel)) {
 							t.Errorf("expected CONNACK 0x01 or a closed connection, got %s", show(frame))
 						}

@@ -30,7 +30,9 @@ func orderQoSCases() []testCase {
 				c.expectSilence(by)
 			}
 		}),
-		overQoS(testCase{rule: "MQTT-4.6.0-6", name: "of four publishers at once"}, func(t *trial, published, subscribed byte) {
+		overQoS(testCase{
+			rule: "MQTT-4.6.0-6", name: "of four publishers at once",
+		}, func(t *trial, published, subscribed byte) {
 			const publishers, each = 4, 15
 			c := t.subscriberAt(subscribed, t.topic("#"))
 			var left [publishers][]publish
@@ -50,7 +52,8 @@ func orderQoSCases() []testCase {
 			}
 		}),
 		[]testCase{{
-			rule: "MQTT-4.6.0-2", name: "acknowledgements of QoS 1 and 2 side by side", also: []string{"MQTT-4.6.0-3"}, run: func(t *trial) {
+			rule: "MQTT-4.6.0-2", name: "acknowledgements of QoS 1 and 2 side by side",
+			also: []string{"MQTT-4.6.0-3"}, run: func(t *trial) {
 				by := t.client()
 				var packets [][]byte
 				var want, got [2][]string

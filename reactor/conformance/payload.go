@@ -13,7 +13,8 @@ func payloadCases() []testCase {
 	const largest = 900_000
 	cases := slices.Concat(
 		eachQoS(testCase{
-			rule: "MQTT-3.1.2-5", name: "900000 bytes wait for an absent Client", needs: needsSessions | needsMegabyte,
+			rule: "MQTT-3.1.2-5", name: "900000 bytes wait for an absent Client",
+			needs: needsSessions | needsMegabyte,
 		}, 1, func(t *trial, qos byte) {
 			c, by := t.persistent(subscription{t.topic("a"), qos}), t.client()
 			c.leave()

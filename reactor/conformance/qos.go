@@ -9,7 +9,8 @@ import (
 func qosCases() []testCase {
 	return slices.Concat(
 		eachQoS(testCase{
-			rule: "MQTT-4.3.2-2", name: "PUBACK, then the identifier is a new publication, sent on", also: []string{"MQTT-2.3.1-6"},
+			rule: "MQTT-4.3.2-2", name: "PUBACK, then the identifier is a new publication, sent on",
+			also: []string{"MQTT-2.3.1-6"},
 		}, 0, func(t *trial, qos byte) {
 			c, by := t.subscriberAt(qos, t.topic("a")), t.client()
 			for _, m := range []publish{

@@ -55,7 +55,8 @@ func redeliveryCases() []testCase {
 func redeliveryByStateCases() []testCase {
 	return slices.Concat(
 		overQoSSent(testCase{
-			rule: "MQTT-3.3.1-1", name: "DUP on re-delivery", also: []string{"MQTT-2.3.1-4", "MQTT-4.4.0-1"}, needs: needsSessions,
+			rule: "MQTT-3.3.1-1", name: "DUP on re-delivery",
+			also: []string{"MQTT-2.3.1-4", "MQTT-4.4.0-1"}, needs: needsSessions,
 		}, func(t *trial, published, subscribed byte) {
 			c, by := t.persistent(subscription{t.topic("a"), subscribed}), t.client()
 			m := publish{topic: t.topic("a"), payload: "x", qos: published}
@@ -72,7 +73,8 @@ func redeliveryByStateCases() []testCase {
 			c.expectSilence(by)
 		}),
 		eachQoS(testCase{
-			rule: "MQTT-4.6.0-1", name: "what was acknowledged leaves a gap", also: []string{"MQTT-4.4.0-1"}, needs: needsSessions,
+			rule: "MQTT-4.6.0-1", name: "what was acknowledged leaves a gap",
+			also: []string{"MQTT-4.4.0-1"}, needs: needsSessions,
 		}, 1, func(t *trial, qos byte) {
 			c, by := t.persistent(subscription{t.topic("a"), qos}), t.client()
 			messages := numbered(t.topic("a"), qos, unacknowledgedMin)

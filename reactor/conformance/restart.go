@@ -35,13 +35,14 @@ func (t *trial) join(r *restart) {
 	}
 }
 
-// restartCases keep a Session, or a retained message, across a restart of the broker. Their numbered rules speak of the
-// Session, which ends with neither the connection nor the broker [MQTT-4.1.0-1].
+// restartCases keep a Session, or a retained message, across a restart of the broker. No numbered rule demands it; those
+// named beside the section speak of the Session, wherever it is stored.
 func restartCases() []testCase {
 	const needs = needsRestart | needsSessions
 	return slices.Concat(
 		eachQoS(testCase{
-			rule: "section-4.1", name: "a subscription after a restart", also: []string{"MQTT-3.1.2-4", "MQTT-3.2.2-2"}, needs: needs,
+			rule: "section-4.1", name: "a subscription after a restart",
+			also: []string{"MQTT-3.1.2-4", "MQTT-3.2.2-2"}, needs: needs,
 		}, 0, func(t *trial, qos byte) {
 			c := t.persistent(subscription{t.topic("a"), qos}, subscription{t.topic("b"), qos})
 			c.unsubscribe(t.topic("b"))
@@ -54,7 +55,8 @@ func restartCases() []testCase {
 			c.expectSilence(by)
 		}),
 		eachQoS(testCase{
-			rule: "section-4.1", name: "stored messages after a restart", also: []string{"MQTT-3.1.2-5", "MQTT-4.6.0-6"}, needs: needs,
+			rule: "section-4.1", name: "stored messages after a restart",
+			also: []string{"MQTT-3.1.2-5", "MQTT-4.6.0-6"}, needs: needs,
 		}, 1, func(t *trial, qos byte) {
 			c, other := t.persistent(subscription{t.topic("a"), qos}), t.persistent(subscription{t.topic("a"), 1})
 			c.leave()
@@ -74,7 +76,8 @@ func restartCases() []testCase {
 			}
 		}),
 		eachQoS(testCase{
-			rule: "section-4.1", name: "unacknowledged messages after a restart", also: []string{"MQTT-4.4.0-1", "MQTT-3.3.1-1", "MQTT-4.6.0-1"},
+			rule: "section-4.1", name: "unacknowledged messages after a restart",
+			also:  []string{"MQTT-4.4.0-1", "MQTT-3.3.1-1", "MQTT-4.6.0-1"},
 			needs: needs,
 		}, 1, func(t *trial, qos byte) {
 			c, by := t.persistent(subscription{t.topic("a"), qos}), t.client()
@@ -122,7 +125,8 @@ func restartCases() []testCase {
 			c.expectSilence(by)
 		}),
 		eachQoS(testCase{
-			rule: "section-4.1", name: "retained messages after a restart", also: []string{"MQTT-3.1.2-7", "MQTT-3.3.1-5"},
+			rule: "section-4.1", name: "retained messages after a restart",
+			also:  []string{"MQTT-3.1.2-7", "MQTT-3.3.1-5"},
 			needs: needsRestart,
 		}, 0, func(t *trial, qos byte) {
 			kept := publish{topic: t.topic("kept"), payload: "kept", qos: qos, retain: true}

@@ -45,7 +45,8 @@ func retainedQoSCases() []testCase {
 			c.expectSilence(by)
 		}),
 		overQoS(testCase{
-			rule: "MQTT-3.3.1-10", name: "an empty message is delivered and clears", also: []string{"MQTT-3.3.1-11", "MQTT-3.3.1-9"},
+			rule: "MQTT-3.3.1-10", name: "an empty message is delivered and clears",
+			also: []string{"MQTT-3.3.1-11", "MQTT-3.3.1-9"},
 		}, func(t *trial, published, subscribed byte) {
 			by := t.client()
 			m := publish{topic: t.topic("a"), payload: "kept", qos: 2}
@@ -94,7 +95,8 @@ func retainedQoSCases() []testCase {
 			by := t.client()
 			var kept []publish
 			for i := range 100 {
-				kept = append(kept, publish{topic: t.topic("a/" + strconv.Itoa(i)), payload: strconv.Itoa(i), qos: qos, retain: true})
+				topic := t.topic("a/" + strconv.Itoa(i))
+				kept = append(kept, publish{topic: topic, payload: strconv.Itoa(i), qos: qos, retain: true})
 			}
 			t.retain(by, kept...)
 			c := t.subscriberAt(qos, t.topic("a/+"))
@@ -102,7 +104,8 @@ func retainedQoSCases() []testCase {
 			c.expectSilence(by)
 		}),
 		eachQoS(testCase{
-			rule: "MQTT-3.3.1-6", name: "a retained message, then what is published afterwards", also: []string{"MQTT-4.6.0-6"},
+			rule: "MQTT-3.3.1-6", name: "a retained message, then what is published afterwards",
+			also: []string{"MQTT-4.6.0-6"},
 		}, 0, func(t *trial, qos byte) {
 			by := t.client()
 			m := publish{topic: t.topic("a"), payload: "kept", qos: qos, retain: true}
@@ -114,7 +117,8 @@ func retainedQoSCases() []testCase {
 			c.expectSilence(by)
 		}),
 		overQoSOfTwo(testCase{
-			rule: "MQTT-3.8.4-4", name: "retained messages for each of two overlapping filters", also: []string{"MQTT-3.3.1-6"},
+			rule: "MQTT-3.8.4-4", name: "retained messages for each of two overlapping filters",
+			also: []string{"MQTT-3.3.1-6"},
 		}, func(t *trial, first, second byte) {
 			by := t.client()
 			m := publish{topic: t.topic("a"), payload: "kept", qos: 2}

@@ -66,46 +66,34 @@ func (n need) lacks(target Target) string {
 
 // overQoS makes a case of each QoS of a message with each QoS that is asked for by the subscription which it meets.
 func overQoS(c testCase, run func(t *trial, published, subscribed byte)) []testCase {
-	return overQoSFrom(0, c, run)
+	return pairsOfQoS(0, ", published at %d and subscribed at %d", c, run)
 }
 
 // overQoSSent is overQoS without what is sent at QoS 0. The cases need a broker that grants what is asked for.
 func overQoSSent(c testCase, run func(t *trial, published, subscribed byte)) []testCase {
-	cases := overQoSFrom(1, c, run)
-	for i := range cases {
-		cases[i].needs |= needsQoS2
-	}
-	return cases
+	c.needs |= needsQoS2
+	return pairsOfQoS(1, ", published at %d and subscribed at %d", c, run)
 }
 
-func overQoSFrom(lowest byte, c testCase, run func(t *trial, published, subscribed byte)) []testCase {
-	var cases []testCase
-	for published := lowest; published <= 2; published++ {
-		for subscribed := lowest; subscribed <= 2; subscribed++ {
-			each := c
-			each.name += fmt.Sprintf(", published at %d and subscribed at %d", published, subscribed)
-			each.run = func(t *trial) { run(t, published, subscribed) }
-			cases = append(cases, each)
-		}
-	}
-	return cases
-}
-
-// overQoSOfTwo makes a case of each QoS of one subscription with each QoS of another.
+// overQoSOfTwo makes a case of each QoS of one subscription, or message, with each QoS of another.
 func overQoSOfTwo(c testCase, run func(t *trial, first, second byte)) []testCase {
+	return pairsOfQoS(0, " at QoS %d and %d", c, run)
+}
+
+func pairsOfQoS(lowest byte, suffix string, c testCase, run func(t *trial, a, b byte)) []testCase {
 	var cases []testCase
-	for first := range byte(3) {
-		for second := range byte(3) {
+	for a := lowest; a <= 2; a++ {
+		for b := lowest; b <= 2; b++ {
 			each := c
-			each.name += fmt.Sprintf(" at QoS %d and %d", first, second)
-			each.run = func(t *trial) { run(t, first, second) }
+			each.name += fmt.Sprintf(suffix, a, b)
+			each.run = func(t *trial) { run(t, a, b) }
 			cases = append(cases, each)
 		}
 	}
 	return cases
 }
 
-// eachQoS makes a case of each QoS of a subscription, at which the broker sends.
+// eachQoS makes a case of each QoS from lowest on, at which the broker sends.
 func eachQoS(c testCase, lowest byte, run func(t *trial, qos byte)) []testCase {
 	var cases []testCase
 	for qos := lowest; qos <= 2; qos++ {

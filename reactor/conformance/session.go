@@ -34,7 +34,8 @@ func sessionPresentCases() []testCase {
 	return cases
 }
 
-// followed connects twice. The subscription, asked for at QoS 2, is there the second time if and only if the Session is.
+// followed connects twice. The subscription, asked for at QoS 2, is there the second time if and only if the Session
+// is.
 func (t *trial) followed(first, second bool, present byte, end func(*client)) {
 	by := t.client()
 	p := connect{id: t.newID(), cleanSession: first}
@@ -155,7 +156,8 @@ func discardCases() []testCase {
 			c.expectSilence(by)
 		}),
 		[]testCase{{
-			rule: "MQTT-3.1.2-6", name: "Clean Session 1 discards a PUBREL", needs: needsSessions | needsQoS2, run: func(t *trial) {
+			rule: "MQTT-3.1.2-6", name: "Clean Session 1 discards a PUBREL",
+			needs: needsSessions | needsQoS2, run: func(t *trial) {
 				c, by := t.persistent(subscription{t.topic("a"), 2}), t.client()
 				m := publish{topic: t.topic("a"), payload: "x", qos: 2}
 				by.give(m)

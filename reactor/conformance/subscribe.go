@@ -149,7 +149,8 @@ func subscribeCases() []testCase {
 func resubscribeCases() []testCase {
 	return slices.Concat(
 		overQoSOfTwo(testCase{
-			rule: "MQTT-3.8.4-3", name: "re-subscribing changes the QoS", also: []string{"MQTT-3.8.4-6", "MQTT-3.3.1-6"},
+			rule: "MQTT-3.8.4-3", name: "re-subscribing changes the QoS",
+			also: []string{"MQTT-3.8.4-6", "MQTT-3.3.1-6"},
 		}, func(t *trial, first, second byte) {
 			c, by := t.client(), t.client()
 			kept := publish{topic: t.topic("a"), payload: "kept", qos: 2}
@@ -180,7 +181,8 @@ func resubscribeCases() []testCase {
 			c.expectSilence(by)
 		}),
 		eachQoS(testCase{
-			rule: "MQTT-3.8.4-3", name: "re-subscribing leaves alone what is on its way", also: []string{"MQTT-4.3.2-1", "MQTT-4.3.3-1"},
+			rule: "MQTT-3.8.4-3", name: "re-subscribing leaves alone what is on its way",
+			also: []string{"MQTT-4.3.2-1", "MQTT-4.3.3-1"},
 		}, 1, func(t *trial, qos byte) {
 			c, by := t.subscriberAt(qos, t.topic("a")), t.client()
 			messages := numbered(t.topic("a"), qos, 3)
@@ -194,7 +196,9 @@ func resubscribeCases() []testCase {
 			c.take(t.sent(messages[0], 0))
 			c.expectSilence(by)
 		}),
-		eachQoS(testCase{rule: "MQTT-3.8.4-3", name: "re-subscribing in the middle of the flow"}, 1, func(t *trial, qos byte) {
+		eachQoS(testCase{
+			rule: "MQTT-3.8.4-3", name: "re-subscribing in the middle of the flow",
+		}, 1, func(t *trial, qos byte) {
 			c, by := t.subscriberAt(qos, t.topic("a")), t.client()
 			messages := numbered(t.topic("a"), qos, 100)
 			for i, m := range messages {

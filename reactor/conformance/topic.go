@@ -58,8 +58,8 @@ func topicCases() []testCase {
 	return append(cases, dollarTopicCases()...)
 }
 
-// match checks which topics reach subscribers of filter, one at each QoS. A topic on the filter's own terms is published after each
-// that must not match, so that silence is seen.
+// match checks which topics reach subscribers of filter, one at each QoS. A marker is published after those that must
+// not match, so that silence is seen.
 func (t *trial) match(filter, yes, no string) {
 	spaces := func(s string) string { return t.topic(strings.ReplaceAll(s, "~", " ")) }
 	by := t.client()

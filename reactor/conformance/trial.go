@@ -129,7 +129,8 @@ func (t *trial) endSession(id string) {
 	})
 }
 
-// retain publishes retained messages, each at its QoS, and waits until the broker has taken them; the trial clears them at its end.
+// retain publishes retained messages, each at its QoS, and waits until the broker has taken them; the trial clears them
+// at its end.
 func (t *trial) retain(c *client, messages ...publish) {
 	for _, m := range messages {
 		m.retain = true

@@ -113,7 +113,8 @@ func unsubscribeQoSCases() []testCase {
 			c.expectSilence(by)
 		}),
 		eachQoS(testCase{
-			rule: "MQTT-3.10.4-3", name: "deliveries begun are completed", also: []string{"MQTT-4.3.2-1", "MQTT-4.3.3-1"},
+			rule: "MQTT-3.10.4-3", name: "deliveries begun are completed",
+			also: []string{"MQTT-4.3.2-1", "MQTT-4.3.3-1"},
 		}, 1, func(t *trial, qos byte) {
 			c, by := t.subscriberAt(qos, t.topic("a")), t.client()
 			messages := numbered(t.topic("a"), qos, 4)
@@ -148,7 +149,8 @@ func unsubscribeQoSCases() []testCase {
 			c.expectSilence(by)
 		}),
 		eachQoS(testCase{
-			rule: "MQTT-3.10.4-2", name: "messages that wait when the subscription goes", also: []string{"MQTT-3.10.4-3"},
+			rule: "MQTT-3.10.4-2", name: "messages that wait when the subscription goes",
+			also: []string{"MQTT-3.10.4-3"},
 		}, 1, func(t *trial, qos byte) {
 			c, by := t.subscriberAt(qos, t.topic("a"), t.topic("end")), t.client()
 			messages := numbered(t.topic("a"), qos, 100)

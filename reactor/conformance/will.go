@@ -155,7 +155,8 @@ func willQoSCases() []testCase {
 			late.expectSilence(t.client())
 		}),
 		overQoSSent(testCase{
-			rule: "MQTT-3.1.2-8", name: "a Will is stored for an absent Client", also: []string{"MQTT-3.1.2-5"}, needs: needsSessions,
+			rule: "MQTT-3.1.2-8", name: "a Will is stored for an absent Client",
+			also: []string{"MQTT-3.1.2-5"}, needs: needsSessions,
 		}, func(t *trial, published, subscribed byte) {
 			will := publish{topic: t.topic("will"), payload: "gone", qos: published}
 			present, absent := t.subscriber(will.topic), t.persistent(subscription{will.topic, subscribed})
@@ -167,7 +168,8 @@ func willQoSCases() []testCase {
 			c.expectSilence(t.client())
 		}),
 		eachQoS(testCase{
-			rule: "MQTT-3.1.2-8", name: "the Will of a Session goes out when it is taken over", also: []string{"MQTT-3.1.4-2"},
+			rule: "MQTT-3.1.2-8", name: "the Will of a Session goes out when it is taken over",
+			also:  []string{"MQTT-3.1.4-2"},
 			needs: needsSessions,
 		}, 0, func(t *trial, qos byte) {
 			will := publish{topic: t.topic("will"), payload: "gone", qos: qos}
