@@ -151,6 +151,38 @@ func connectCases() []testCase {
 				c.expectClosed(first.name + " before CONNECT")
 			}})
 	}
+	cases = append(cases, eachQoS(testCase{
+		rule: "section-3.1.4", name: "CONNECT, SUBSCRIBE and the whole exchange in one segment",
+		also: []string{"MQTT-3.2.0-1"},
+	}, 1, func(t *trial, qos byte) {
+		m := publish{topic: t.topic("a"), payload: "x", qos: qos, id: 2}
+		packets := [][]byte{connect{id: t.newID(), cleanSession: true}.packet(), subscribe(1, subscription{m.topic, qos}), m.packet()}
+		answers := []string{show(suback(1, qos))}
+		if qos == 1 {
+			answers = append(answers, show(acknowledge(firstPuback, 2)))
+		} else {
+			packets = append(packets, acknowledge(firstPubrel, 2))
+			answers = append(answers, show(acknowledge(firstPubrec, 2)), show(acknowledge(firstPubcomp, 2)))
+		}
+		c := t.dial()
+		c.send(packets...)
+		c.expectConnack(0, accepted)
+		var got []string
+		var id uint16
+		for range len(answers) + 1 {
+			frame := c.next("an answer or PUBLISH")
+			if frame[0]&0xF0 != firstPublish {
+				got = append(got, show(frame))
+				continue
+			}
+			p, _ := parsePublish(frame)
+			id, p.id = p.id, m.id
+			require.Equal(t, show(m.packet()), show(p.packet()))
+		}
+		require.Equal(t, answers, got)
+		c.accept(qos, id)
+		c.ping()
+	})...)
 	return append(cases, testCase{rule: "MQTT-3.1.0-1", name: "nothing before CONNECT is processed", run: func(t *trial) {
 		watcher := t.subscriber(t.topic("#"))
 		c := t.dial()

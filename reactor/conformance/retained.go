@@ -3,6 +3,8 @@ package conformance
 import (
 	"slices"
 	"strconv"
+
+	"github.com/stretchr/testify/require"
 )
 
 func retainedCases() []testCase {
@@ -90,20 +92,6 @@ func retainedQoSCases() []testCase {
 			c.expectSilence(by)
 		}),
 		eachQoS(testCase{
-			rule: "MQTT-3.3.1-6", name: "a hundred retained messages", also: []string{"MQTT-2.3.1-4"},
-		}, 0, func(t *trial, qos byte) {
-			by := t.client()
-			var kept []publish
-			for i := range 100 {
-				topic := t.topic("a/" + strconv.Itoa(i))
-				kept = append(kept, publish{topic: topic, payload: strconv.Itoa(i), qos: qos, retain: true})
-			}
-			t.retain(by, kept...)
-			c := t.subscriberAt(qos, t.topic("a/+"))
-			c.takeSet(kept...)
-			c.expectSilence(by)
-		}),
-		eachQoS(testCase{
 			rule: "MQTT-3.3.1-6", name: "a retained message, then what is published afterwards",
 			also: []string{"MQTT-4.6.0-6"},
 		}, 0, func(t *trial, qos byte) {
@@ -116,6 +104,7 @@ func retainedQoSCases() []testCase {
 			c.take(m, live)
 			c.expectSilence(by)
 		}),
+		manyRetainedCases(),
 		overQoSOfTwo(testCase{
 			rule: "MQTT-3.8.4-4", name: "retained messages for each of two overlapping filters",
 			also: []string{"MQTT-3.3.1-6"},
@@ -128,6 +117,69 @@ func retainedQoSCases() []testCase {
 			wantFirst, wantSecond := t.sent(m, first), t.sent(m, second)
 			wantFirst.retain, wantSecond.retain = true, true
 			c.takeSet(wantFirst, wantSecond)
+			c.expectSilence(by)
+		}),
+	)
+}
+
+// manyRetainedCases find more retained messages than a broker sends without acknowledgement.
+func manyRetainedCases() []testCase {
+	const count = 100
+	// retained stores them below a/ and returns them as they are sent on SUBSCRIBE.
+	retained := func(t *trial, by *client, qos byte) []publish {
+		kept := make([]publish, count)
+		for i := range kept {
+			kept[i] = publish{topic: t.topic("a/" + strconv.Itoa(i)), payload: strconv.Itoa(i), qos: qos, retain: true}
+		}
+		t.retain(by, kept...)
+		return kept
+	}
+	return slices.Concat(
+		eachQoS(testCase{
+			rule: "MQTT-3.3.1-6", name: "a hundred retained messages", also: []string{"MQTT-2.3.1-4"},
+		}, 0, func(t *trial, qos byte) {
+			by := t.client()
+			kept := retained(t, by, qos)
+			c := t.subscriberAt(qos, t.topic("a/+"))
+			c.takeSet(kept...)
+			c.expectSilence(by)
+		}),
+		eachQoS(testCase{
+			rule: "MQTT-3.3.1-6", name: "a hundred retained messages for a Client that acknowledges late",
+			also: []string{"MQTT-4.5.0-1"},
+		}, 1, func(t *trial, qos byte) {
+			by := t.client()
+			kept := retained(t, by, qos)
+			c := t.subscriberAt(qos, t.topic("#"))
+			live := publish{topic: t.topic("b"), payload: "live", qos: qos}
+			by.give(live)
+			c.send(pingreq)
+			c.expectAfterPublishes("PINGRESP", pingresp)
+			c.takeSet(append(kept, live)...)
+			c.expectSilence(by)
+		}),
+		eachQoS(testCase{
+			rule: "MQTT-3.3.1-6", name: "a hundred retained messages come after all when the connection breaks",
+			also: []string{"MQTT-3.1.2-4", "MQTT-4.4.0-1", "MQTT-4.1.0-1"}, needs: needsSessions,
+		}, 1, func(t *trial, qos byte) {
+			by := t.client()
+			kept := retained(t, by, qos)
+			c := t.persistent(subscription{t.topic("a/+"), qos})
+			for range unacknowledgedMin {
+				c.nextPublish()
+			}
+			c.drop()
+			c = c.resume()
+			missing := map[string]bool{}
+			for _, m := range kept {
+				missing[m.topic] = true
+			}
+			for range kept {
+				m := c.nextPublish()
+				c.accept(m.qos, m.id)
+				require.True(t, missing[m.topic] && m.retain && m.qos == qos, "got %s", show(m.packet()))
+				delete(missing, m.topic)
+			}
 			c.expectSilence(by)
 		}),
 	)
