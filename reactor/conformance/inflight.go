@@ -68,24 +68,34 @@ func packetIdentifierCases() []testCase {
 					}
 					c.expectSilence(by)
 				}},
-			{rule: "MQTT-2.3.1-4", name: "every identifier once around", needs: needsQoS2, run: everyIdentifier},
+			{rule: "MQTT-2.3.1-4", name: "every identifier once around", needs: needsQoS1, run: func(t *trial) {
+				everyIdentifier(t, nil)
+			}},
+			{
+				rule: "MQTT-2.3.1-4", name: "every identifier once around while two stay in use",
+				also: []string{"MQTT-4.3.2-1", "MQTT-4.3.3-1"}, needs: needsQoS2, run: func(t *trial) {
+					everyIdentifier(t, []publish{
+						{topic: t.topic("a"), payload: "no PUBACK", qos: 1},
+						{topic: t.topic("a"), payload: "no PUBCOMP", qos: 2},
+					})
+				}},
 		},
 	)
 }
 
-// everyIdentifier takes more messages than there are Packet Identifiers while two stay in use: of a message without
-// PUBACK, and of one whose PUBREL has no PUBCOMP.
-func everyIdentifier(t *trial) {
+// everyIdentifier takes more messages than there are Packet Identifiers. They must go on while the two that are held stay
+// in use, of a message without PUBACK and of one whose PUBREL has no PUBCOMP.
+func everyIdentifier(t *trial, held []publish) {
 	const atOnce, rounds = 400, 65535/400 + 2
 	c, by := t.subscriberAt(2, t.topic("a")), t.client()
-	held := []publish{
-		{topic: t.topic("a"), payload: "no PUBACK", qos: 1},
-		{topic: t.topic("a"), payload: "no PUBCOMP", qos: 2},
-	}
 	by.give(held...)
 	inUse := c.expectMessages(held...)
-	c.send(acknowledge(firstPubrec, inUse[1]))
-	c.expect("PUBREL", acknowledge(firstPubrel, inUse[1]))
+	for i, m := range held {
+		if m.qos == 2 {
+			c.send(acknowledge(firstPubrec, inUse[i]))
+			c.expect("PUBREL", acknowledge(firstPubrel, inUse[i]))
+		}
+	}
 	for round := range rounds {
 		var packets, acks [][]byte
 		for i := range uint16(atOnce) {
@@ -96,7 +106,8 @@ func everyIdentifier(t *trial) {
 			m := c.nextPublish()
 			require.NotZero(t, m.id, "message %d of round %d", i, round)
 			require.NotContains(t, inUse, m.id, "an identifier in use is given again")
-			if acks = append(acks, acknowledge(firstPuback, m.id)); len(acks) == unacknowledgedMin-2 || i == atOnce-1 {
+			acks = append(acks, acknowledge(firstPuback, m.id))
+			if len(acks) == unacknowledgedMin-len(held) || i == atOnce-1 {
 				c.send(acks...)
 				acks = nil
 			}
@@ -105,7 +116,9 @@ func everyIdentifier(t *trial) {
 			by.expect("PUBACK", acknowledge(firstPuback, 1+i))
 		}
 	}
-	c.send(acknowledge(firstPuback, inUse[0]), acknowledge(firstPubcomp, inUse[1]))
+	for i, m := range held {
+		c.send(acknowledge([]byte{1: firstPuback, 2: firstPubcomp}[m.qos], inUse[i]))
+	}
 	c.expectSilence(by)
 }
 

@@ -104,7 +104,7 @@ var mosquittoDeviations = map[string]string{
 	"section-4.4/the_Server's_number_of_messages_without_acknowledgement_at_QoS_1": oneMoreInflight,
 	"section-4.4/the_Server's_number_of_messages_without_acknowledgement_at_QoS_2": oneMoreInflight,
 
-	"MQTT-2.3.1-4/every_identifier_once_around": "mosquitto counts on and gives an identifier again that is in use. " +
+	"MQTT-2.3.1-4/every_identifier_once_around_while_two_stay_in_use": "mosquitto counts on and gives an identifier again that is in use. " +
 		"The specification is right: the sender assigns one that is currently unused",
 }
 
