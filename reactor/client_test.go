@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,13 @@ const patience = 20 * time.Second
 // start runs a server on a free port of the loopback until the test ends. Unless the test
 // expects panics, a recovered one fails it.
 func start(t testing.TB, configure func(*Config), tune ...func(*Server)) *Server {
+	t.Helper()
+	s, _ := startUntil(t, configure, tune...)
+	return s
+}
+
+// startUntil is start, for a server that stop ends before the test does.
+func startUntil(t testing.TB, configure func(*Config), tune ...func(*Server)) (s *Server, stop func()) {
 	t.Helper()
 	config := DefaultConfig()
 	config.Host, config.Port, config.ConnectRate = "127.0.0.1", 0, 0
@@ -39,7 +47,7 @@ func start(t testing.TB, configure func(*Config), tune ...func(*Server)) *Server
 	case err := <-ended:
 		require.NoError(t, err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		go s.Shutdown(ctx)
@@ -53,7 +61,8 @@ func start(t testing.TB, configure func(*Config), tune ...func(*Server)) *Server
 			require.Zero(t, s.Stats().Panics, "a handler panicked")
 		}
 	})
-	return s
+	t.Cleanup(stop)
+	return s, stop
 }
 
 var panicTests = map[string]bool{"TestPanicCostsOneConnection": true}

@@ -2,24 +2,43 @@ package reactor
 
 import (
 	"fmt"
+	"net"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"mqttd/reactor/conformance"
 )
 
-// TestConformance holds the broker to MQTT 3.1.1, with one loop and with several.
+// TestConformance holds the broker to MQTT 3.1.1 at all QoS, with one loop and with several, and over a restart.
 func TestConformance(t *testing.T) {
-	for _, loops := range []int{1, 4} {
+	for _, loops := range []int{1, 2, 8} {
 		t.Run(fmt.Sprint(loops, " loops"), func(t *testing.T) {
-			s := start(t, func(c *Config) { c.Loops, c.ConnectTimeout = loops, 2*time.Second })
+			directory, port := t.TempDir(), 0
+			configure := func(c *Config) {
+				c.Loops, c.ConnectTimeout, c.DataDir, c.Port = loops, 2*time.Second, directory, port
+			}
+			s, stop := startUntil(t, configure)
 			t.Run("rules", func(t *testing.T) { // ends when all of its parallel cases have
 				conformance.Run(t, conformance.Target{
-					Address:        s.Addr(),
-					MaxPacketBytes: s.config.MaxPacketBytes,
-					MaxQoS:         2, PersistentSessions: true,
-					ConnectTimeout: s.config.ConnectTimeout,
-					KeepAliveSlack: 10 * time.Second, // on a machine that has much else to do
+					Address:            s.Addr(),
+					MaxQoS:             2,
+					PersistentSessions: true,
+					MaxInflight:        s.config.MaxInflight,
+					MaxPacketBytes:     s.config.MaxPacketBytes,
+					ConnectTimeout:     s.config.ConnectTimeout,
+					KeepAliveSlack:     10 * time.Second, // on a machine that has much else to do
+					Restart: func() error {
+						_, text, err := net.SplitHostPort(s.Addr())
+						require.NoError(t, err)
+						port, err = strconv.Atoi(text)
+						require.NoError(t, err)
+						stop()
+						s, stop = startUntil(t, configure)
+						return nil
+					},
 				})
 			})
 		})

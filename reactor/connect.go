@@ -96,7 +96,10 @@ func (l *loop) accept(c *conn) {
 	present := l.resume(c)
 	c.state, c.connected, c.since = session.Connected, true, time.Now().UnixMilli()
 	l.wheel.refile(c, keepAlivePatience(c.session.KeepAliveSeconds))
-	l.replies = codec.AppendConnack(l.replies, codec.Connack{Code: codec.Accepted, SessionPresent: present})
+	l.replies = codec.AppendConnack(l.replies, codec.Connack{
+		Code:           codec.Accepted,
+		SessionPresent: present && c.session.Version != codec.Version31, // which has no such flag
+	})
 	l.connects.add(1)
 	l.server.lines.connected(l.server, c, present)
 	if l.server.store != nil {

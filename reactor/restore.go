@@ -54,7 +54,7 @@ func (s *Server) openStore() error {
 		return err
 	}
 	s.store = opened
-	r.settle(sync == store.Interval && !opened.Clean())
+	r.settle(sync, opened.Clean())
 	s.log.Info().Str("data_dir", s.config.DataDir).Stringer("sync", sync).Bool("clean", opened.Clean()).
 		Int("retained", s.retained.Len()).Int("sessions", s.absent.Len()).Int("messages", s.queues.Messages()).
 		Stringer("took", time.Since(began).Round(time.Millisecond)).Msg("data directory read")
@@ -63,6 +63,13 @@ func (s *Server) openStore() error {
 
 // saveRest saves what is not on disk yet, when the loops have ended.
 func (s *Server) saveRest() error {
+	for slot := 0; s.store != nil && slot < s.table.Slots(); slot++ {
+		if _, c := s.table.At(slot); c != nil && c.session.Number != 0 && c.session.Outbox != nil {
+			tx := s.store.Begin()
+			c.session.Outbox.NoteSent(tx)
+			tx.End()
+		}
+	}
 	if err := s.store.Close(); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotSaved, err)
 	}
@@ -137,15 +144,18 @@ func (r *restoration) outbox(of *session.Session) *session.Outbox {
 }
 
 // settle has the sessions wait for their clients, those of clients that were connected from now on, and drops those that have
-// expired or are too many. After a crash with -sync interval some Packet Identifiers are skipped: their clients may have
-// had them in messages that were not saved.
-func (r *restoration) settle(skip bool) {
+// expired or are too many. After a crash all that the window has room for may have been sent, and with -sync interval some Packet
+// Identifiers are skipped: their clients may have had them in messages that were not saved.
+func (r *restoration) settle(sync store.Sync, clean bool) {
 	s, now := r.server, time.Now()
 	tx := s.store.Begin()
 	defer tx.End()
-	skipped := uint64(0)
-	if skip {
-		skipped = identifiersSkipped
+	sent, skipped := 0, uint64(0)
+	if !clean {
+		sent = s.config.MaxInflight
+		if sync == store.Interval {
+			skipped = identifiersSkipped
+		}
 	}
 	sessions := make([]*session.Session, 0, len(r.sessions))
 	for id, of := range r.sessions {
@@ -168,7 +178,7 @@ func (r *restoration) settle(skip bool) {
 			s.lines.sessionEvicted(s)
 			r.drop(tx, of)
 		default:
-			r.await(of, i%len(s.loops), skipped)
+			r.await(of, i%len(s.loops), sent, skipped)
 		}
 	}
 	for _, m := range r.messages {
@@ -187,7 +197,7 @@ func (r *restoration) settle(skip bool) {
 const identifiersSkipped = 4096
 
 // await puts a session into the slot in which it waits for its client. There is one.
-func (r *restoration) await(of *session.Session, loop int, skipped uint64) {
+func (r *restoration) await(of *session.Session, loop, sent int, skipped uint64) {
 	s := r.server
 	c := &conn{loop: s.loops[loop], session: of, state: session.Closed, connected: true, released: true}
 	handle, ok := s.table.AcquireAway(c)
@@ -196,7 +206,7 @@ func (r *restoration) await(of *session.Session, loop int, skipped uint64) {
 	}
 	of.Handle, of.Group, c.handle = handle, loop, handle
 	if of.Outbox != nil {
-		of.Outbox.Resumed(s.config.MaxInflight, skipped)
+		of.Outbox.Resumed(sent, skipped)
 	}
 	for filter, granted := range of.Filters() {
 		s.router.Subscribe(filter, c.loop.subscriber(c), granted)

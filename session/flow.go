@@ -1,10 +1,6 @@
 package session
 
-import (
-	"sort"
-
-	"mqttd/codec"
-)
+import "mqttd/codec"
 
 // flow is a line of messages above QoS 0 to one client, in the order in which they are sent, from the moment they are
 // queued until the client has acknowledged them. It is guarded by its outbox's mutex.
@@ -34,31 +30,36 @@ type identifiers struct{ first, count uint64 }
 
 func (r identifiers) of(sequence uint64) uint16 { return uint16(r.first + sequence%r.count) }
 
-// add puts a message at the end of the line.
+// add puts a message at the end of the line. Sequence numbers whose Packet Identifier is in use are left out: the client has
+// not acknowledged a message since all others have had their turn.
 func (f *flow) add(e entry) {
-	e.sequence = f.next
-	f.next++
+	e.sequence = f.free()
+	f.next = e.sequence + 1
 	f.entries = append(f.entries, e)
 }
 
-// full reports whether all Packet Identifiers are taken.
-func (f *flow) full() bool {
-	return len(f.entries) > 0 && f.next-f.entries[0].sequence >= f.ids.count
+// free returns the sequence number of the next message. There is one: QueueMax and the largest window are less than all Packet
+// Identifiers.
+func (f *flow) free() uint64 {
+	next := f.next
+	for i := 0; i < len(f.entries) && f.entries[i].sequence+f.ids.count <= next; i++ {
+		if (next-f.entries[i].sequence)%f.ids.count == 0 {
+			next++
+			i = -1
+		}
+	}
+	return next
 }
 
-// find returns the index of the sent message with a Packet Identifier, -1 when there is none.
+// find returns the index of the sent message with a Packet Identifier, -1 when there is none. It is one of the first, most often
+// the very first.
 func (f *flow) find(packetID uint16) int {
-	id := uint64(packetID)
-	if f.sent == 0 || id < f.ids.first || id >= f.ids.first+f.ids.count {
-		return -1
+	for i := range f.entries[:f.sent] {
+		if f.ids.of(f.entries[i].sequence) == packetID {
+			return i
+		}
 	}
-	first := f.entries[0].sequence
-	sequence := first + (f.ids.count+id-f.ids.first-first%f.ids.count)%f.ids.count
-	i := sort.Search(f.sent, func(i int) bool { return f.entries[i].sequence >= sequence })
-	if i == f.sent || f.entries[i].sequence != sequence {
-		return -1
-	}
-	return i
+	return -1
 }
 
 // remove takes a sent message out. It is one of the first, for the window is small.

@@ -94,7 +94,7 @@ func (o *Outbox) Add(tx *store.Tx, m *Message, qos codec.QoS, limits Limits) (v 
 	switch {
 	case o.closed:
 		return Ended, false
-	case f.queued() >= room || f.full() || o.bytes > 0 && o.bytes+size > limits.Bytes:
+	case f.queued() >= room || o.bytes > 0 && o.bytes+size > limits.Bytes:
 		v = QueueFull
 	case o.queues.Bytes()+entryBytes > limits.TotalBytes:
 		v = MemoryFull
@@ -116,7 +116,7 @@ func (o *Outbox) AddRetained(tx *store.Tx, packet []byte, qos codec.QoS, infligh
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	f := &o.flows[replayed]
-	if o.closed || o.inflight+f.queued() >= inflight || f.full() {
+	if o.closed || o.inflight+f.queued() >= inflight {
 		return false
 	}
 	m := o.queues.NewMessage(packet)
@@ -134,7 +134,7 @@ func (o *Outbox) put(tx *store.Tx, which int, m *Message, e entry) {
 	if o.number != 0 && tx != nil {
 		m.keep(tx)
 		e.batch = tx.Batch()
-		tx.PutQueued(o.number, store.Queued{Flow: uint8(which), Seq: f.next, MessageID: m.number, QoS: byte(e.qos), Retain: e.retain})
+		tx.PutQueued(o.number, store.Queued{Flow: uint8(which), Seq: f.free(), MessageID: m.number, QoS: byte(e.qos), Retain: e.retain})
 	}
 	f.add(e)
 	o.bytes += len(m.packet) + entryBytes

@@ -17,9 +17,9 @@ func (o *Outbox) Restored(q store.Queued, m *Message) bool {
 	if len(f.entries) > 0 && q.Seq < f.next {
 		return false
 	}
-	f.next = q.Seq
+	f.next = q.Seq // no message before has the same Packet Identifier
 	f.add(entry{message: m, qos: codec.QoS(q.QoS), retain: q.Retain, released: q.Released})
-	if q.Released {
+	if q.Released || q.Sent {
 		f.sent = len(f.entries)
 	}
 	if m != nil {
@@ -39,8 +39,23 @@ func (q *Queues) RestoredMessage(number uint64, packet []byte) *Message {
 	return m
 }
 
-// Resumed ends the restoration: what may have been sent counts as sent, for nobody knows. skip is how many Packet
-// Identifiers are left out, because messages that the store has not got to know may have taken them.
+// NoteSent has the store know which messages were sent, when the broker stops.
+func (o *Outbox) NoteSent(tx *store.Tx) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for which := range o.flows {
+		f := &o.flows[which]
+		for i := range f.entries[:f.sent] {
+			if e := &f.entries[i]; !e.released {
+				tx.PutQueued(o.number, store.Queued{Flow: uint8(which), Seq: e.sequence, MessageID: e.message.number,
+					QoS: byte(e.qos), Retain: e.retain, Sent: true})
+			}
+		}
+	}
+}
+
+// Resumed ends the restoration. After a crash nobody knows what was sent: as many messages as inflight count as sent, and skip
+// Packet Identifiers are left out, because messages that the store has not got to know may have taken them.
 func (o *Outbox) Resumed(inflight int, skip uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

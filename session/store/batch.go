@@ -51,7 +51,7 @@ type queuedKey struct {
 type queuedChange struct {
 	messageID        uint64
 	qos              byte
-	retain, released bool
+	retain, released, sent bool
 	fresh            bool // neither on disk nor in an earlier batch: to delete it is to forget it
 	gone             bool
 }
@@ -162,7 +162,7 @@ func (b *batch) putQueued(id uint64, q Queued) {
 		b.count(1, 0)
 	}
 	c.queued[key] = queuedChange{
-		messageID: q.MessageID, qos: q.QoS, retain: q.Retain, released: q.Released,
+		messageID: q.MessageID, qos: q.QoS, retain: q.Retain, released: q.Released, sent: q.Sent,
 		fresh: before.fresh || !known && !q.Released,
 	}
 }

@@ -200,6 +200,7 @@ func (l *loader) queued(v *Visitor, id uint64, key, body []byte) bool {
 			MessageID: binary.BigEndian.Uint64(body),
 			QoS:       body[8],
 			Retain:    body[9]&retainFlag != 0,
+			Sent:      body[9]&sentFlag != 0,
 			Released:  body[9]&releasedFlag != 0,
 		})
 		l.telling = false

@@ -55,6 +55,7 @@ const (
 const (
 	retainFlag   = 1
 	releasedFlag = 2
+	sentFlag     = 4
 )
 
 const crcSize = 4

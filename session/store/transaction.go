@@ -202,6 +202,9 @@ func (c queuedChange) flags() (flags byte) {
 	if c.released {
 		flags |= releasedFlag
 	}
+	if c.sent {
+		flags |= sentFlag
+	}
 	return flags
 }
 

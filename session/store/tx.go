@@ -21,6 +21,7 @@ type Queued struct {
 	MessageID uint64 // of the message; 0 when Released
 	QoS       byte   // of the delivery
 	Retain    bool   // to be sent with RETAIN
+	Sent      bool   // it was sent; noted when the broker stops only
 	Released  bool   // PUBREC came: what is left is PUBREL and PUBCOMP
 }
 
