@@ -49,11 +49,11 @@ type queuedKey struct {
 
 // queuedChange is the value of a queued message, or its end.
 type queuedChange struct {
-	messageID        uint64
-	qos              byte
+	messageID              uint64
+	qos                    byte
 	retain, released, sent bool
-	fresh            bool // neither on disk nor in an earlier batch: to delete it is to forget it
-	gone             bool
+	fresh                  bool // neither on disk nor in an earlier batch: to delete it is to forget it
+	gone                   bool
 }
 
 // retained is a retained message; without a packet, its end.
