@@ -77,6 +77,9 @@ type Config struct {
 	// QoS is what publishers publish at and subscribers ask for, 0 to 2. Default 0. A broker may grant
 	// less, which the Result warns of.
 	QoS int
+	// Persistent makes subscribers connect with Clean Session 0, so that the broker keeps their sessions. They
+	// unsubscribe at the end; an empty session for each stays behind. Default false.
+	Persistent bool
 	// PID is the broker's process, for CPU and memory. 0, the default: the process that listens on
 	// the broker's port, when it runs on this machine. Its children are not counted.
 	PID int
@@ -197,6 +200,7 @@ type configJSON struct {
 	WarmupSeconds         float64  `json:"warmup_seconds"`
 	SampleIntervalSeconds float64  `json:"sample_interval_seconds"`
 	QoS                   int      `json:"qos"`
+	Persistent            bool     `json:"persistent,omitempty"`
 	PID                   int      `json:"pid"`
 }
 
@@ -205,7 +209,7 @@ func (c Config) MarshalJSON() ([]byte, error) {
 	return json.Marshal(configJSON{
 		c.Scenario, c.Host, c.Port, c.Sources, c.Connects, c.ConnectsPerSecond, c.Publishers, c.ConnectPerMessage,
 		c.Subscribers, c.Topic, c.Topics, c.Filter, c.PayloadBytes, c.RatePerSecond, c.Window,
-		c.Duration.Seconds(), c.Warmup.Seconds(), c.SampleInterval.Seconds(), c.QoS, c.PID,
+		c.Duration.Seconds(), c.Warmup.Seconds(), c.SampleInterval.Seconds(), c.QoS, c.Persistent, c.PID,
 	})
 }
 
@@ -220,7 +224,7 @@ func (c *Config) UnmarshalJSON(text []byte) error {
 		ConnectsPerSecond: j.ConnectsPerSecond, Publishers: j.Publishers, ConnectPerMessage: j.ConnectPerMessage,
 		Subscribers: j.Subscribers, Topic: j.Topic, Topics: j.Topics, Filter: j.Filter, PayloadBytes: j.PayloadBytes,
 		RatePerSecond: j.RatePerSecond, Window: j.Window, Duration: fromSeconds(j.DurationSeconds),
-		Warmup: fromSeconds(j.WarmupSeconds), SampleInterval: fromSeconds(j.SampleIntervalSeconds), QoS: j.QoS, PID: j.PID,
+		Warmup: fromSeconds(j.WarmupSeconds), SampleInterval: fromSeconds(j.SampleIntervalSeconds), QoS: j.QoS, Persistent: j.Persistent, PID: j.PID,
 	}
 	return nil
 }

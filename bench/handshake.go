@@ -48,13 +48,13 @@ const (
 	ready
 )
 
-// newHandshake begins to connect.
-func newHandshake(to, from unix.Sockaddr, clientID string, filters []string, qos int, now int64) (*handshake, error) {
+// newHandshake begins to connect; hello is the CONNECT packet.
+func newHandshake(to, from unix.Sockaddr, hello []byte, filters []string, qos int, now int64) (*handshake, error) {
 	fd, err := connectSocket(to, from)
 	if err != nil {
 		return nil, err
 	}
-	return &handshake{fd: fd, sinceNs: now, unsent: appendConnect(nil, clientID), filters: filters, qos: qos, granted: qos}, nil
+	return &handshake{fd: fd, sinceNs: now, unsent: hello, filters: filters, qos: qos, granted: qos}, nil
 }
 
 // connectSocket returns a non-blocking socket that is being connected.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -243,12 +244,24 @@ func (l *load) close() {
 			p.hangUp()
 		}
 	}
-	for _, s := range l.subscribers {
-		if s.fd >= 0 {
-			hangUp(s.fd)
+	for i, s := range l.subscribers {
+		if s.fd < 0 {
+			continue
 		}
+		if l.config.Persistent {
+			l.unsubscribe(s.fd, l.filtersOf(len(l.publishers)+i))
+		}
+		hangUp(s.fd)
 	}
 	l.poller.close()
+}
+
+// unsubscribe leaves behind a session that nothing is kept for: the next run has the same topics. That
+// the broker reads it is likely, and not awaited.
+func (l *load) unsubscribe(fd int, filters []string) {
+	for part := range slices.Chunk(filters, filtersMax) {
+		_, _ = unix.Write(fd, appendUnsubscribe(nil, 1, part))
+	}
 }
 
 func hangUp(fd int) {

@@ -154,7 +154,7 @@ func (l *load) dial(index int, now int64) error {
 		from = o.sources[o.dialed%len(o.sources)]
 	}
 	o.dialed++
-	h, err := newHandshake(o.to, from, l.clientID(index), l.filtersOf(index), l.config.QoS, now)
+	h, err := newHandshake(o.to, from, l.hello(index), l.filtersOf(index), l.config.QoS, now)
 	if err != nil {
 		return connectError(l.config.Address(), connecting, err)
 	}
@@ -244,6 +244,14 @@ func (l *load) expire(now int64) error {
 		}
 	}
 	return nil
+}
+
+// hello returns the CONNECT packet of a client.
+func (l *load) hello(index int) []byte {
+	if l.config.Persistent && index >= len(l.publishers) {
+		return appendConnect(nil, l.clientID(index), connectPersistent)
+	}
+	return appendConnect(nil, l.clientID(index), connectClean)
 }
 
 func (l *load) clientID(index int) string {

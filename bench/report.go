@@ -101,6 +101,9 @@ func (c Config) messages() string {
 	if c.ConnectPerMessage {
 		s += " Publishers connect anew for each message."
 	}
+	if c.Persistent {
+		s += " Subscribers have persistent sessions."
+	}
 	return s
 }
 

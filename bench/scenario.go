@@ -28,6 +28,27 @@ const (
 	AboutConnections About = "connections" // opened per second
 )
 
+// Group is what scenarios have in common that stand together in a report, in words.
+type Group string
+
+// Groups, in the order of Scenarios.
+const (
+	GroupQoS0       Group = "QoS 0"
+	GroupHandshakes Group = "QoS 1 and 2"
+	GroupPersistent Group = "Persistent sessions"
+)
+
+// Group returns where a configuration stands in a report.
+func (c Config) Group() Group {
+	switch {
+	case c.Persistent:
+		return GroupPersistent
+	case c.QoS > 0:
+		return GroupHandshakes
+	}
+	return GroupQoS0
+}
+
 // DefaultScenario is what DefaultConfig describes.
 const DefaultScenario = "fanout-50-50"
 
@@ -40,6 +61,10 @@ const (
 // Scenarios returns all scenarios in the order of a report. seed-* are three pictures that a broker's
 // CPU, memory and network are usually shown by: nobody, a pair, 100 clients. In the literal form a
 // publisher connects for each message, as a shell script with mosquitto_pub does.
+//
+// Above QoS 0 the window is also what a broker has to queue for a subscriber at most, beyond the messages in
+// flight: 100 in the fan-outs, 20 in the pairs, where brokers drop beyond 1000. The rates are such that
+// mosquitto and mochi hold them with half of two cores.
 func Scenarios() []Scenario { return slices.Clone(scenarios) }
 
 var scenarios = []Scenario{
@@ -98,6 +123,36 @@ var scenarios = []Scenario{
 	{"connect-10k", "10,000 clients connect and subscribe to one topic", AboutConnections, func(c *Config) {
 		c.Publishers, c.Subscribers, c.Duration = 0, 10_000, time.Second
 	}},
+	{"fanout-50-50-qos1", "50 publishers, 50 subscribers, one topic, QoS 1: 2 messages of each publisher on their way", AboutThroughput, atQoS(1)},
+	{"fanout-50-50-qos2", "the same at QoS 2", AboutThroughput, atQoS(2)},
+	{"pairs-50-w1000-qos1", "50 publishers with a subscriber each, QoS 1: 20 messages of each on their way", AboutThroughput, atQoS(1, inPairs)},
+	{"pairs-50-w1000-qos2", "the same at QoS 2", AboutThroughput, atQoS(2, inPairs)},
+	{"latency-20k-qos1", "50 publishers, 50 subscribers, 20,000 deliveries/s, QoS 1", AboutLatency, atQoS(1, atRate(400))},
+	{"latency-20k-qos2", "the same at QoS 2", AboutLatency, atQoS(2, atRate(400))},
+	{"pairs-50-10k-qos1", "50 publishers with a subscriber each, 10,000 deliveries/s, QoS 1", AboutLatency, atQoS(1, inPairs, atRate(10_000))},
+	{"pairs-50-10k-qos2", "the same at QoS 2", AboutLatency, atQoS(2, inPairs, atRate(10_000))},
+	{"fanout-50-50-qos1-kept", "fanout-50-50-qos1, subscribers with Clean Session 0", AboutThroughput, atQoS(1, persistent)},
+	{"pairs-50-w1000-qos1-kept", "pairs-50-w1000-qos1, subscribers with Clean Session 0", AboutThroughput, atQoS(1, inPairs, persistent)},
+	{"pairs-50-w1000-qos2-kept", "the same at QoS 2", AboutThroughput, atQoS(2, inPairs, persistent)},
+	{"pairs-50-1k-qos1-kept", "50 publishers with a subscriber each, Clean Session 0, 1,000 deliveries/s, QoS 1", AboutLatency, atQoS(1, inPairs, atRate(1000), persistent)},
+}
+
+// atQoS returns a change to a QoS, and others beside it.
+func atQoS(qos int, others ...func(*Config)) func(*Config) {
+	return func(c *Config) {
+		c.QoS = qos
+		for _, change := range others {
+			change(c)
+		}
+	}
+}
+
+func inPairs(c *Config) { c.Topic, c.Window = "bench/%i", 1000 }
+
+func persistent(c *Config) { c.Persistent = true }
+
+func atRate(messagesPerSecond float64) func(*Config) {
+	return func(c *Config) { c.RatePerSecond = messagesPerSecond }
 }
 
 // FindScenario returns the scenario of a name; the error names all there are.

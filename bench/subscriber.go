@@ -98,6 +98,9 @@ func (s *subscriber) acknowledge(first byte, body []byte, m *meter) error {
 		if len(body) != 2 {
 			return fmt.Errorf("%w: PUBREL of %d bytes", errMalformed, len(body))
 		}
+		if s.awaited == 0 {
+			return fmt.Errorf("%w: PUBREL where no PUBREC was sent", errMalformed)
+		}
 		s.awaited--
 		s.acks = appendAck(s.acks, packetPubcomp, binary.BigEndian.Uint16(body))
 		return nil
@@ -105,12 +108,16 @@ func (s *subscriber) acknowledge(first byte, body []byte, m *meter) error {
 	if len(body) < 2 || len(body) < 4+int(binary.BigEndian.Uint16(body)) {
 		return fmt.Errorf("%w: PUBLISH of %d bytes", errMalformed, len(body))
 	}
+	packetID := binary.BigEndian.Uint16(body[2+int(binary.BigEndian.Uint16(body)):])
+	if packetID == 0 { // [MQTT-2.3.1-1]
+		return fmt.Errorf("%w: PUBLISH with the Packet Identifier 0", errMalformed)
+	}
 	answer := byte(packetPuback)
 	if first&0x04 != 0 {
 		s.awaited++
 		answer = packetPubrec
 	}
-	s.acks = appendAck(s.acks, answer, binary.BigEndian.Uint16(body[2+int(binary.BigEndian.Uint16(body)):]))
+	s.acks = appendAck(s.acks, answer, packetID)
 	s.publish(body, 2, m)
 	return nil
 }

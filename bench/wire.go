@@ -8,16 +8,17 @@ import (
 
 // First bytes of the packets that a client needs: type and flags.
 const (
-	packetConnect    = 0x10
-	packetConnack    = 0x20
-	packetPublish    = 0x30 // at QoS 0
-	packetPuback     = 0x40
-	packetPubrec     = 0x50
-	packetPubrel     = 0x62
-	packetPubcomp    = 0x70
-	packetSubscribe  = 0x82
-	packetSuback     = 0x90
-	packetDisconnect = 0xE0
+	packetConnect     = 0x10
+	packetConnack     = 0x20
+	packetPublish     = 0x30 // at QoS 0
+	packetPuback      = 0x40
+	packetPubrec      = 0x50
+	packetPubrel      = 0x62
+	packetPubcomp     = 0x70
+	packetSubscribe   = 0x82
+	packetSuback      = 0x90
+	packetUnsubscribe = 0xA2
+	packetDisconnect  = 0xE0
 )
 
 // PayloadBytesMin is the size of the header that every payload begins with, all little endian:
@@ -40,11 +41,17 @@ const (
 
 var errMalformed = errors.New("malformed packet")
 
-// appendConnect appends a 3.1.1 CONNECT: Clean Session, Keep Alive 0 (off).
-func appendConnect(dst []byte, clientID string) []byte {
+// Connect Flags.
+const (
+	connectClean      = 0x02 // Clean Session 1
+	connectPersistent = 0    // Clean Session 0
+)
+
+// appendConnect appends a 3.1.1 CONNECT with Keep Alive 0 (off).
+func appendConnect(dst []byte, clientID string, flags byte) []byte {
 	dst = append(dst, packetConnect)
 	dst = appendLength(dst, 10+2+len(clientID))
-	dst = append(dst, 0, 4, 'M', 'Q', 'T', 'T', 4, 0x02, 0, 0)
+	dst = append(dst, 0, 4, 'M', 'Q', 'T', 'T', 4, flags, 0, 0)
 	return appendString(dst, clientID)
 }
 
@@ -60,6 +67,21 @@ func appendSubscribe(dst []byte, packetID uint16, filters []string, qos int) []b
 	for _, filter := range filters {
 		dst = appendString(dst, filter)
 		dst = append(dst, byte(qos))
+	}
+	return dst
+}
+
+// appendUnsubscribe appends an UNSUBSCRIBE for filters.
+func appendUnsubscribe(dst []byte, packetID uint16, filters []string) []byte {
+	remaining := 2
+	for _, filter := range filters {
+		remaining += 2 + len(filter)
+	}
+	dst = append(dst, packetUnsubscribe)
+	dst = appendLength(dst, remaining)
+	dst = binary.BigEndian.AppendUint16(dst, packetID)
+	for _, filter := range filters {
+		dst = appendString(dst, filter)
 	}
 	return dst
 }

@@ -29,6 +29,21 @@ func entries(c *compare.Comparison, s *compare.Scenario) []entry {
 	return all
 }
 
+// groupTitle returns the title of the group that begins with a scenario; "" within a group, and where the
+// comparison has no other.
+func groupTitle(c *compare.Comparison, index int) string {
+	group := func(i int) bench.Group { return c.Scenarios[i].Config.Group() }
+	begins := index == 0 || group(index) != group(index-1)
+	alone := true
+	for i := range c.Scenarios {
+		alone = alone && group(i) == group(0)
+	}
+	if !begins || alone {
+		return ""
+	}
+	return string(group(index))
+}
+
 func absence(c *compare.Comparison, cell *compare.Cell) string {
 	switch {
 	case cell == nil:

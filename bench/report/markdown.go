@@ -9,23 +9,41 @@ import (
 	"mqttd/bench/compare"
 )
 
-// WriteMarkdown writes one table as GitHub shows it: a row for each scenario, a column for each
-// peer. A cell holds the median of the scenario's first figure and what it is divided by
+// WriteMarkdown writes a table as GitHub shows it, one for each group of scenarios: a row for each
+// scenario, a column for each peer. A cell holds the median of the scenario's first figure and what it is divided by
 // mosquitto's, and, where that is not the first, the CPU seconds per million deliveries.
 func WriteMarkdown(w io.Writer, c *compare.Comparison) error {
 	var b strings.Builder
-	b.WriteString("| scenario | figure |")
-	for _, p := range c.Peers {
-		b.WriteString(" " + markdown(p.Name) + " |")
-	}
-	b.WriteString("\n|:--|:--|" + strings.Repeat("--:|", len(c.Peers)) + "\n")
 	for i := range c.Scenarios {
 		s := &c.Scenarios[i]
+		title := groupTitle(c, i)
+		if title != "" {
+			b.WriteString(markdownBreak(i) + "**" + title + "**\n\n")
+		}
+		if title != "" || i == 0 {
+			markdownHead(&b, c)
+		}
 		markdownRow(&b, entries(c, s), s)
 	}
 	markdownReasons(&b, c)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// markdownBreak parts a table from the one before.
+func markdownBreak(scenario int) string {
+	if scenario == 0 {
+		return ""
+	}
+	return "\n"
+}
+
+func markdownHead(b *strings.Builder, c *compare.Comparison) {
+	b.WriteString("| scenario | figure |")
+	for _, p := range c.Peers {
+		b.WriteString(" " + markdown(p.Name) + " |")
+	}
+	b.WriteString("\n|:--|:--|" + strings.Repeat("--:|", len(c.Peers)) + "\n")
 }
 
 func markdownRow(b *strings.Builder, all []entry, s *compare.Scenario) {

@@ -10,6 +10,7 @@ import (
 // pageScenario is a scenario's section of the page.
 type pageScenario struct {
 	Index           int
+	Heading         string // of the group that begins here
 	ID, Name, Title string
 	Parameters      string
 	Repeated        bool // more than one round
@@ -64,7 +65,7 @@ func newPageScenario(c *compare.Comparison, index int) pageScenario {
 	all := entries(c, s)
 	found := notes(all)
 	p := pageScenario{
-		Index: index, ID: sectionID(index), Name: s.Name, Title: s.Title,
+		Index: index, Heading: groupTitle(c, index), ID: sectionID(index), Name: s.Name, Title: s.Title,
 		Parameters: parameters(s.Config), Repeated: c.Rounds > 1,
 		Runs: newRunTable(all, s.Figures()),
 		data: newDataScenario(all, s),

@@ -11,10 +11,12 @@ import (
 // summary is the table at the top: a row for each scenario, a column for each peer.
 type summary struct {
 	Floor, Reference bool // there are ratios to it
+	Columns          int
 	Rows             []summaryRow
 }
 
 type summaryRow struct {
+	Heading         string // of the group that begins here
 	ID, Name, Title string
 	Figure, Sense   string
 	Cells           []summaryCell
@@ -29,11 +31,11 @@ type summaryCell struct {
 }
 
 func newSummary(c *compare.Comparison) summary {
-	var t summary
+	t := summary{Columns: 1 + len(c.Peers)}
 	for i := range c.Scenarios {
 		s := &c.Scenarios[i]
 		first := s.Figures()[0]
-		row := summaryRow{ID: sectionID(i), Name: s.Name, Title: s.Title, Figure: titled(first), Sense: sense(first)}
+		row := summaryRow{Heading: groupTitle(c, i), ID: sectionID(i), Name: s.Name, Title: s.Title, Figure: titled(first), Sense: sense(first)}
 		all := entries(c, s)
 		winner := best(all, first)
 		for _, e := range all {

@@ -23,6 +23,9 @@ func WriteTable(w io.Writer, c *compare.Comparison) error {
 	t := &textTable{comparison: c}
 	t.head()
 	for i := range c.Scenarios {
+		if title := groupTitle(c, i); title != "" {
+			t.line("\n" + title + "\n" + strings.Repeat("=", len(title)))
+		}
 		t.scenario(&c.Scenarios[i])
 	}
 	t.foot()

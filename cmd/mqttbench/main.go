@@ -92,10 +92,18 @@ func listScenarios(args []string, w io.Writer) error {
 		return err
 	}
 	var b strings.Builder
+	var group bench.Group
 	for _, s := range bench.Scenarios() {
-		fmt.Fprintf(&b, "%-20s %s\n", s.Name, s.Title)
+		if g := s.Config().Group(); g != group {
+			if group != "" {
+				b.WriteString("\n")
+			}
+			group = g
+			fmt.Fprintf(&b, "%s\n\n", g)
+		}
+		fmt.Fprintf(&b, "%-24s %s\n", s.Name, s.Title)
 		for _, sentence := range s.Config().Sentences() {
-			fmt.Fprintf(&b, "%-20s   %s\n", "", sentence)
+			fmt.Fprintf(&b, "%-24s   %s\n", "", sentence)
 		}
 	}
 	_, err := io.WriteString(w, b.String())

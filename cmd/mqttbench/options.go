@@ -57,6 +57,7 @@ func addConfig(flags *flag.FlagSet, c *bench.Config) {
 	flags.DurationVar(&c.Warmup, "warmup", c.Warmup, "`time` under load before the measurement")
 	flags.DurationVar(&c.SampleInterval, "sample", c.SampleInterval, "`time` between two samples")
 	flags.IntVar(&c.QoS, "qos", c.QoS, "quality of service of publishers and subscribers, 0 to 2")
+	flags.BoolVar(&c.Persistent, "persistent", c.Persistent, "subscribers connect with Clean Session 0; they unsubscribe at the\nend, and a session without subscriptions stays for each")
 }
 
 // override returns the scenario's configuration with the flags that were given on the command line.

@@ -35,7 +35,7 @@ func (v *compareView) show(p compare.Progress) {
 
 func (v *compareView) ended(p compare.Progress, text string) {
 	v.line.Erase()
-	fmt.Fprintf(v.line.W, "%3d/%d  %-18s  %-12s  round %d  %s\n", p.Run, p.Runs, p.Scenario, p.Peer, p.Round, text)
+	fmt.Fprintf(v.line.W, "%3d/%d  %-24s  %-12s  round %d  %s\n", p.Run, p.Runs, p.Scenario, p.Peer, p.Round, text)
 }
 
 func (v *compareView) close() { v.line.Erase() }
