@@ -30,6 +30,8 @@ type fakeBroker struct {
 	connects    int
 	// Above QoS 0: PUBACK and PUBCOMP from subscribers, PUBREL from publishers, and what came unasked.
 	acknowledged, released, wrong int
+	flags                         map[string]byte // Connect Flags by Client Identifier
+	unsubscribed                  []string        // filters, in order
 	// deliver decides about one delivery; nil: send it. Called with mu held.
 	deliver func(b *fakeBroker, to *fakeSubscriber, frame []byte)
 	// onPublish is called with mu held, before the fan-out.
@@ -139,12 +141,14 @@ func (b *fakeBroker) serve(c net.Conn) {
 		}
 		switch first {
 		case packetConnect:
-			if b.tired() {
+			if b.tired(body) {
 				continue
 			}
 			_, _ = c.Write([]byte{packetConnack, 2, 0, b.connack})
 		case packetSubscribe:
 			b.subscribe(c, body)
+		case packetUnsubscribe:
+			b.unsubscribe(body)
 		case packetPublish:
 			b.publish(body, 0)
 		case packetPublish | 2, packetPublish | 4:
@@ -164,11 +168,15 @@ func (b *fakeBroker) serve(c net.Conn) {
 	}
 }
 
-// tired reports whether enough CONNECT packets have been answered.
-func (b *fakeBroker) tired() bool {
+// tired takes a CONNECT packet and reports whether enough have been answered.
+func (b *fakeBroker) tired(body []byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.connects++
+	if b.flags == nil {
+		b.flags = map[string]byte{}
+	}
+	b.flags[string(body[12:])] = body[7]
 	return b.answers > 0 && b.connects > b.answers
 }
 
@@ -183,6 +191,16 @@ func (b *fakeBroker) subscribe(c net.Conn, body []byte) {
 		rest = rest[2+n+1:]
 	}
 	_, _ = c.Write(suback)
+}
+
+func (b *fakeBroker) unsubscribe(body []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for rest := body[2:]; len(rest) > 0; {
+		n := int(rest[0])<<8 + int(rest[1])
+		b.unsubscribed = append(b.unsubscribed, string(rest[2:2+n]))
+		rest = rest[2+n:]
+	}
 }
 
 // acknowledge plays the rest of the handshakes of QoS 1 and 2, from either side.

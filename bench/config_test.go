@@ -90,7 +90,7 @@ func TestConfigValidateReportsEveryFaultInOneLine(t *testing.T) {
 func TestConfigSurvivesJSON(t *testing.T) {
 	c := DefaultConfig()
 	c.Scenario, c.Sources, c.Filter, c.ConnectPerMessage, c.Warmup = "x", []string{"127.0.0.2"}, "bench/#", true, 1500*time.Millisecond
-	c.ConnectsPerSecond, c.RatePerSecond, c.QoS, c.PID, c.Topics = 2.5, 0.1, 2, 7, 3
+	c.ConnectsPerSecond, c.RatePerSecond, c.QoS, c.PID, c.Topics, c.Persistent = 2.5, 0.1, 2, 7, 3, true
 	text, err := json.Marshal(c)
 	require.NoError(t, err)
 	var read Config

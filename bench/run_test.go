@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"slices"
@@ -59,20 +60,17 @@ func TestRunAgainstAFaithfulBroker(t *testing.T) {
 
 func TestRunReportsExactlyWhatTheBrokerDidWrong(t *testing.T) {
 	t.Parallel()
-	dropped := uint64(0)
 	tests := map[string]struct {
 		deliver func(b *fakeBroker, to *fakeSubscriber, frame []byte)
-		want    func() Accounts
+		want    func(b *fakeBroker) Accounts
 	}{
 		"every thousandth delivery dropped": {
 			func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
-				if b.deliveries%1000 == 0 {
-					dropped++
-					return
+				if b.deliveries%1000 != 0 {
+					to.send(frame)
 				}
-				to.send(frame)
 			},
-			func() Accounts { return Accounts{Lost: dropped} },
+			func(b *fakeBroker) Accounts { return Accounts{Lost: uint64(b.deliveries / 1000)} },
 		},
 		"one delivery duplicated": {
 			func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
@@ -81,7 +79,7 @@ func TestRunReportsExactlyWhatTheBrokerDidWrong(t *testing.T) {
 					to.send(frame)
 				}
 			},
-			func() Accounts { return Accounts{Duplicated: 1} },
+			func(*fakeBroker) Accounts { return Accounts{Duplicated: 1} },
 		},
 		"two deliveries of one publisher swapped": {
 			func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
@@ -95,7 +93,7 @@ func TestRunReportsExactlyWhatTheBrokerDidWrong(t *testing.T) {
 					to.send(frame)
 				}
 			},
-			func() Accounts { return Accounts{OutOfOrder: 1} },
+			func(*fakeBroker) Accounts { return Accounts{OutOfOrder: 1} },
 		},
 		"a message that nobody published here": {
 			func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
@@ -104,41 +102,43 @@ func TestRunReportsExactlyWhatTheBrokerDidWrong(t *testing.T) {
 				}
 				to.send(frame)
 			},
-			func() Accounts { return Accounts{Unexpected: 3} },
+			func(*fakeBroker) Accounts { return Accounts{Unexpected: 3} },
 		},
 	}
 	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			b := (&fakeBroker{deliver: test.deliver, onPublish: func(b *fakeBroker) {
-				if b.deliveries > 2500 {
-					cancel()
+		for qos := range 3 {
+			t.Run(fmt.Sprintf("%s, QoS %d", name, qos), func(t *testing.T) {
+				t.Parallel()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				b := (&fakeBroker{suback: byte(qos), deliver: test.deliver, onPublish: func(b *fakeBroker) {
+					if b.deliveries > 2500 {
+						cancel()
+					}
+				}}).start(t)
+				c := b.config()
+				c.QoS, c.Duration = qos, time.Hour
+				r, err := Run(ctx, c)
+				require.NoError(t, err)
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				want, got := test.want(b), r.Deliveries
+				assert.Equal(t, want.Lost, got.Lost, "lost")
+				assert.Equal(t, want.Duplicated, got.Duplicated, "duplicated")
+				assert.Equal(t, want.OutOfOrder, got.OutOfOrder, "out of order")
+				assert.Equal(t, want.Unexpected, got.Unexpected, "unexpected")
+				assert.EqualValues(t, b.published, got.MessagesSent)
+				assert.EqualValues(t, b.deliveries, got.Expected)
+				assert.Equal(t, got.Expected-got.Lost+got.Duplicated, got.Received)
+				if want.Lost+want.Duplicated+want.OutOfOrder == 0 {
+					assert.Nil(t, got.Worst)
+					return
 				}
-			}}).start(t)
-			c := b.config()
-			c.Duration = time.Hour
-			r, err := Run(ctx, c)
-			require.NoError(t, err)
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			want, got := test.want(), r.Deliveries
-			assert.Equal(t, want.Lost, got.Lost, "lost")
-			assert.Equal(t, want.Duplicated, got.Duplicated, "duplicated")
-			assert.Equal(t, want.OutOfOrder, got.OutOfOrder, "out of order")
-			assert.Equal(t, want.Unexpected, got.Unexpected, "unexpected")
-			assert.EqualValues(t, b.published, got.MessagesSent)
-			assert.EqualValues(t, b.deliveries, got.Expected)
-			assert.Equal(t, got.Expected-got.Lost+got.Duplicated, got.Received)
-			if want.Lost+want.Duplicated+want.OutOfOrder == 0 {
-				assert.Nil(t, got.Worst)
-				return
-			}
-			require.NotNil(t, got.Worst)
-			assert.Positive(t, got.Worst.faults())
-			assert.GreaterOrEqual(t, got.Lost+got.Duplicated+got.OutOfOrder, got.Worst.faults())
-		})
+				require.NotNil(t, got.Worst)
+				assert.Positive(t, got.Worst.faults())
+				assert.GreaterOrEqual(t, got.Lost+got.Duplicated+got.OutOfOrder, got.Worst.faults())
+			})
+		}
 	}
 }
 
@@ -329,6 +329,40 @@ func TestRunAtHigherQoS(t *testing.T) {
 	}
 }
 
+// Every subscriber, and no publisher, asks for a session that stays; what is left of it holds no filter.
+func TestRunWithPersistentSessions(t *testing.T) {
+	t.Parallel()
+	b := (&fakeBroker{suback: 1}).start(t)
+	c := b.config()
+	c.Topic, c.Topics, c.QoS, c.Persistent = "bench/%i/%j", filtersMax+1, 1, true
+	r := b.runUntil(t, c, anything)
+	assert.Zero(t, r.Deliveries.Lost+r.Deliveries.Duplicated+r.Deliveries.OutOfOrder+r.Deliveries.Unexpected)
+
+	filters := func() (asked, left []string) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, s := range b.subscribers {
+			asked = append(asked, s.filter)
+		}
+		return asked, slices.Clone(b.unsubscribed)
+	}
+	require.Eventually(t, func() bool { // the broker may still be reading
+		asked, left := filters()
+		return len(asked) == len(left)
+	}, time.Minute, time.Millisecond)
+	asked, left := filters()
+	assert.ElementsMatch(t, asked, left)
+	assert.Len(t, asked, 5*(filtersMax+1))
+	for id, flags := range b.flags {
+		want := byte(connectClean)
+		if strings.Contains(id, "-s") {
+			want = connectPersistent
+		}
+		assert.Equal(t, want, flags, id)
+	}
+	assert.Len(t, b.flags, 9)
+}
+
 func TestRunWarnsOfMissingAcknowledgements(t *testing.T) {
 	t.Parallel()
 	for _, qos := range []int{1, 2} {
@@ -458,13 +492,23 @@ func TestRunFailsClearly(t *testing.T) {
 				to.send([]byte{0xD0, 0}) // PINGRESP
 			}}, ErrConnectionLost, "malformed packet: packet 0xd0",
 		},
+		"the broker releases what was not received": {
+			&fakeBroker{suback: 2, deliver: func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
+				to.send([]byte{0x62, 2, 0, 9})
+			}}, ErrConnectionLost, "malformed packet: PUBREL where no PUBREC was sent",
+		},
+		"the broker sends the Packet Identifier 0": {
+			&fakeBroker{suback: 1, deliver: func(b *fakeBroker, to *fakeSubscriber, frame []byte) {
+				to.send(appendPublish(nil, "bench/fanout", 1, 64))
+			}}, ErrConnectionLost, "malformed packet: PUBLISH with the Packet Identifier 0",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := test.broker.start(t)
 			c := b.config()
-			c.Duration = time.Minute
+			c.QoS, c.Duration = int(b.suback&3), time.Minute
 			_, err := Run(t.Context(), c)
 			require.ErrorIs(t, err, test.want)
 			assert.ErrorContains(t, err, test.text)

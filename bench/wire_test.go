@@ -13,13 +13,25 @@ func TestGoldenPackets(t *testing.T) {
 		0, 4, 'M', 'Q', 'T', 'T', 4, // protocol name, level 3.1.1
 		0x02, 0, 0, // Clean Session, Keep Alive off
 		0, 2, 'i', 'd',
-	}, appendConnect(nil, "id"))
+	}, appendConnect(nil, "id", connectClean))
+	assert.Equal(t, []byte{
+		0x10, 14, // CONNECT, Remaining Length
+		0, 4, 'M', 'Q', 'T', 'T', 4, // protocol name, level 3.1.1
+		0, 0, 0, // Clean Session 0, Keep Alive off
+		0, 2, 'i', 'd',
+	}, appendConnect(nil, "id", connectPersistent))
 	assert.Equal(t, []byte{
 		0x82, 12, // SUBSCRIBE, Remaining Length
 		1, 2, // Packet Identifier
 		0, 3, 'a', '/', '#', 1, // filter, QoS 1
 		0, 1, 'b', 1,
 	}, appendSubscribe(nil, 0x102, []string{"a/#", "b"}, 1))
+	assert.Equal(t, []byte{
+		0xA2, 10, // UNSUBSCRIBE, Remaining Length
+		1, 2, // Packet Identifier
+		0, 3, 'a', '/', '#', // filters
+		0, 1, 'b',
+	}, appendUnsubscribe(nil, 0x102, []string{"a/#", "b"}))
 	assert.Equal(t, []byte{
 		0x30, 5, // PUBLISH, Remaining Length
 		0, 1, 'a', // topic

@@ -19,8 +19,8 @@ type Options struct {
 }
 
 // Find resolves names to peers, in their order. Known names are mqttd, mqttd:N (N loops),
-// mosquitto, mosquitto-nodelay, mochi, nats-server and floor; any other must be NAME=COMMAND LINE, with {port} in it
-// and quotes as in a shell. mochi and nats-server are built when Options.Cache does not hold them.
+// mqttd-interval and mqttd-always (sessions on disk), mosquitto, mosquitto-nodelay, mosquitto-persistent, mochi,
+// nats-server and floor; any other must be NAME=COMMAND LINE, with {port} in it and quotes as in a shell. mochi and nats-server are built when Options.Cache does not hold them.
 //
 // What is not installed or cannot be built comes back in missing. An error is only for a name that
 // is wrong, which is found before anything is built, and for a context that ended.

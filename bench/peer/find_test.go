@@ -28,7 +28,7 @@ func TestFindRejectsNames(t *testing.T) {
 		names []string
 		want  string
 	}{
-		{[]string{"mosquito"}, `peer: unknown broker "mosquito": known are mqttd, mqttd:N (N loops), mosquitto, mosquitto-nodelay, mochi, nats-server, floor and NAME=COMMAND LINE with {port} in it`},
+		{[]string{"mosquito"}, `peer: unknown broker "mosquito": known are mqttd, mqttd:N (N loops), mqttd-interval, mqttd-always, mosquitto, mosquitto-nodelay, mosquitto-persistent, mochi, nats-server, floor and NAME=COMMAND LINE with {port} in it`},
 		{[]string{""}, `peer: unknown broker ""`},
 		{[]string{"mqttd", "floor", "mqttd"}, `peer: "mqttd" is named twice`},
 		{[]string{"emqx", "x=a {port}"}, `peer: unknown broker "emqx"`},
@@ -99,9 +99,34 @@ func TestFindMqttd(t *testing.T) {
 	}
 	assert.Equal(t, "mqttd:2", found[2].Name)
 	assert.Equal(t, "mqttd, 3 loops", find(Options{Dir: dir, Loops: 3}, "mqttd")[0].Title)
+	for _, p := range found {
+		assert.Empty(t, p.Unable, "it has QoS 1 and 2, and wildcards")
+	}
+
+	found = find(Options{Dir: dir, Loops: 2}, "mqttd-interval", "mqttd-always")
+	for i, sync := range []string{"interval", "always"} {
+		assert.Equal(t, append(slices.Clone(common), "-loops", "2", "-data-dir", "{dir}", "-sync", sync), found[i].Command)
+		assert.Equal(t, "mqttd, 2 loops, -sync "+sync, found[i].Title)
+		assert.Equal(t, "mqttd-"+sync, found[i].Name)
+	}
 
 	script(t, dir, "mqttd", "echo mqttd v2 go1.26.0 linux/amd64")
 	assert.Equal(t, "v2", find(Options{Dir: dir}, "mqttd")[0].Version, "the folder goes first")
+}
+
+func TestFindMosquittoThatKeepsSessions(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	script(t, dir, "mosquitto", "echo mosquitto version 2.0.11")
+	found, missing, err := Find(t.Context(), []string{"mosquitto", "mosquitto-persistent"}, Options{})
+	require.NoError(t, err)
+	require.Empty(t, missing)
+	assert.Contains(t, found[0].Config, "\npersistence false\n")
+	assert.NotContains(t, found[1].Config, "persistence false")
+	assert.Contains(t, found[1].Config, "\npersistence true\npersistence_location {dir}/\nautosave_interval 1\n")
+	for _, p := range found {
+		assert.Contains(t, p.Config, "\nmax_queued_messages 0\nmax_inflight_messages 0\n")
+	}
 }
 
 func TestFindFloor(t *testing.T) {

@@ -34,7 +34,8 @@ func (f *finder) mochi(ctx context.Context) (Peer, error) {
 		Command: []string{path, "-config", configFile},
 		Config:  mochiConfig,
 		Settings: "One TCP listener, only errors logged, and a write buffer of 16 KiB per client instead of 2 KiB, which saves about a tenth " +
-			"of its CPU time; larger ones, and larger read buffers, gain nothing. The queue of 8192 messages per client is its default.",
+			"of its CPU time; larger ones, and larger read buffers, gain nothing. The queue of 8192 messages per client is its default. It has no bound on messages in flight " +
+			"to clients of MQTT 3.1.1, and drops what is beyond 8192.",
 	}, nil
 }
 

@@ -17,17 +17,26 @@ func (f *finder) mqttd(ctx context.Context, loops int) (Peer, error) {
 		path = inPath
 	}
 	p := Peer{
-		Title:    "mqttd",
-		Version:  f.version(ctx, "mqttd ", path, "-version"),
-		Command:  []string{path, "-host", "127.0.0.1", "-port", placeholderPort, "-max-clients", "61000", "-connect-rate", "0", "-log-level", "error"},
-		Settings: "Its defaults, with room for 61,000 clients, no bound on their rate and only errors logged.",
-		Unable:   map[string]string{FeatureQoS: "it grants QoS 0 only so far"},
+		Title:   "mqttd",
+		Version: f.version(ctx, "mqttd ", path, "-version"),
+		Command: []string{path, "-host", "127.0.0.1", "-port", placeholderPort, "-max-clients", "61000", "-connect-rate", "0", "-log-level", "error"},
+		Settings: "Its defaults, with room for 61,000 clients, no bound on their rate and only errors logged. At QoS 1 and 2 at most 20 messages " +
+			"are in flight to a client and 1,000 wait behind them, in memory.",
 	}
 	if loops > 0 {
 		p.Title = loopsTitle(loops)
 		p.Command = append(p.Command, "-loops", strconv.Itoa(loops))
 	}
 	return p, nil
+}
+
+// mqttdOnDisk is mqttd that keeps sessions on disk; sync is its flag of that name.
+func (f *finder) mqttdOnDisk(ctx context.Context, sync, meaning string) (Peer, error) {
+	p, err := f.mqttd(ctx, f.Loops)
+	p.Title += ", -sync " + sync
+	p.Command = append(p.Command, "-data-dir", placeholderDir, "-sync", sync)
+	p.Settings = "As mqttd, with sessions and retained messages kept in {dir}: " + meaning
+	return p, err
 }
 
 func loopsTitle(loops int) string {

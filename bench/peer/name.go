@@ -19,15 +19,22 @@ type request struct {
 // known are the names with settings of their own.
 var known = []request{
 	{"mqttd", func(ctx context.Context, f *finder) (Peer, error) { return f.mqttd(ctx, f.Loops) }},
+	{"mqttd-interval", func(ctx context.Context, f *finder) (Peer, error) {
+		return f.mqttdOnDisk(ctx, "interval", "they reach the disk each second, so up to a second is lost when it dies.")
+	}},
+	{"mqttd-always", func(ctx context.Context, f *finder) (Peer, error) {
+		return f.mqttdOnDisk(ctx, "always", "no acknowledgement leaves before what it stands for is on the disk.")
+	}},
 	{"mosquitto", func(ctx context.Context, f *finder) (Peer, error) { return f.mosquitto(ctx) }},
 	{"mosquitto-nodelay", func(ctx context.Context, f *finder) (Peer, error) { return f.mosquittoNoDelay(ctx) }},
+	{"mosquitto-persistent", func(ctx context.Context, f *finder) (Peer, error) { return f.mosquittoPersistent(ctx) }},
 	{"mochi", func(ctx context.Context, f *finder) (Peer, error) { return f.mochi(ctx) }},
 	{"nats-server", func(ctx context.Context, f *finder) (Peer, error) { return f.nats(ctx) }},
 	{"floor", func(ctx context.Context, f *finder) (Peer, error) { return f.floor(ctx) }},
 }
 
 // usage names what parseName understands.
-const usage = "known are mqttd, mqttd:N (N loops), mosquitto, mosquitto-nodelay, mochi, nats-server, floor and " +
+const usage = "known are mqttd, mqttd:N (N loops), mqttd-interval, mqttd-always, mosquitto, mosquitto-nodelay, mosquitto-persistent, mochi, nats-server, floor and " +
 	"NAME=COMMAND LINE with {port} in it"
 
 func parseNames(names []string) ([]request, error) {

@@ -20,7 +20,8 @@ func (f *finder) nats(ctx context.Context) (Peer, error) {
 		Version: f.version(ctx, "nats-server: ", path, "-v"),
 		Command: []string{path, "-c", configFile},
 		Config:  natsConfig,
-		Settings: "Its defaults, with JetStream on disk because MQTT needs it; QoS 0 does not touch it. Without its stalling of fast " +
+		Settings: "Its defaults, with JetStream on disk because MQTT needs it; QoS 0 does not touch it, QoS 1 and 2 pass through it. " +
+			"At most 1,024 messages are in flight to a subscription (max_ack_pending). Without its stalling of fast " +
 			"producers, or its cache of matches, it is no faster.",
 	}, nil
 }

@@ -19,7 +19,8 @@ type Peer struct {
 	// Config is the text of the configuration file {dir}/config, with the same placeholders.
 	// Empty: there is no such file.
 	Config string `json:"config,omitempty"`
-	// Settings says in one or two sentences why these are its best known settings for QoS 0.
+	// Settings says in one or two sentences why these are its best known settings, and how many messages above QoS 0 it has in
+	// flight to a client.
 	Settings string `json:"settings"`
 	// Unable says of each Feature that it lacks why.
 	Unable map[string]string `json:"unable,omitempty"`

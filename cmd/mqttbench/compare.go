@@ -22,7 +22,8 @@ Starts brokers, plays scenarios against each in turn, round by round, and report
 medians and ratios. Each run has a broker of its own.
 
 Peers: mqttd, mqttd:N (N loops), mosquitto, mosquitto-nodelay, mochi, nats-server,
-floor (the physical limit), or any other as 'NAME=COMMAND LINE' with {port} in it.
+floor (the physical limit), or any other as 'NAME=COMMAND LINE' with {port} in it;
+with sessions on disk: mqttd-interval, mqttd-always, mosquitto-persistent.
 `
 
 // sampleInterval is how often a comparison samples, for its pictures over time; chosen.
@@ -66,7 +67,7 @@ func parseCompare(args []string, stdout io.Writer) (o compareOptions, err error)
 	if err := parse(flags, args, 0, compareHead+"\nThe flags that describe a load change every scenario.\n", stdout); err != nil {
 		return o, err
 	}
-	if o.loops < 0 || o.loops > 0 && !slices.Contains(o.peers, "mqttd") {
+	if o.loops < 0 || o.loops > 0 && !slices.ContainsFunc(o.peers, takesLoops) {
 		return o, usageError("-loops %d is for a peer named mqttd, which is not among %s; mqttd:%d names one with as many loops", o.loops, o.peers.String(), max(o.loops, 1))
 	}
 	if o.rounds < 1 || o.rounds > compare.RoundsMax {
@@ -94,6 +95,9 @@ func parseCompare(args []string, stdout io.Writer) (o compareOptions, err error)
 	}
 	return o, nil
 }
+
+// takesLoops reports whether a peer's number of loops is not in its name.
+func takesLoops(name string) bool { return name == "mqttd" || strings.HasPrefix(name, "mqttd-") }
 
 // compareBrokers plays a comparison and writes its reports.
 func compareBrokers(ctx context.Context, command, args []string, stdout, stderr io.Writer) error {
