@@ -141,6 +141,39 @@ func TestRunLeavesOutWhatAPeerIsUnableToDo(t *testing.T) {
 	assert.Len(t, c.Scenarios[1].Cell("limited").Runs, 1)
 }
 
+// Faults are counted at each QoS, and a peer without QoS 1 and 2 plays the rest.
+func TestRunAtQoS1And2(t *testing.T) {
+	t.Parallel()
+	simple := fake.Peer("simple", fake.None)
+	simple.Unable = map[string]string{peer.FeatureQoS: "it knows QoS 0 only"}
+	names := []string{"fanout-50-50", "fanout-50-50-qos1", "pairs-50-w1000-qos2", "pairs-50-w1000-qos2-kept"}
+	var scenarios []Scenario
+	for _, name := range names {
+		scenarios = append(scenarios, scenario(t, name, nil))
+	}
+	c, err := Run(t.Context(), Options{
+		Peers:     []peer.Peer{fake.Peer("good", fake.None), fake.Peer("twice", fake.Twice), simple},
+		Scenarios: scenarios,
+		Rounds:    1,
+	})
+	require.NoError(t, err)
+	require.False(t, c.Failed(), "%+v", c.Scenarios)
+	for i, s := range c.Scenarios {
+		good := s.Cell("good").Runs[0]
+		assert.Equal(t, s.Config.QoS, good.Connections.GrantedQoS)
+		assert.Positive(t, good.Deliveries.Received)
+		d := good.Deliveries
+		assert.Zero(t, d.Lost+d.Duplicated+d.OutOfOrder+d.Unexpected+d.Unacknowledged, names[i])
+		assert.Positive(t, s.Cell("twice").Runs[0].Deliveries.Duplicated, names[i])
+		if i == 0 {
+			assert.Len(t, s.Cell("simple").Runs, 1)
+			continue
+		}
+		assert.Equal(t, "it knows QoS 0 only", s.Cell("simple").Unable)
+		assert.Empty(t, s.Cell("simple").Runs)
+	}
+}
+
 func TestRunInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

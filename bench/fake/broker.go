@@ -43,7 +43,7 @@ const (
 )
 
 // Peer returns a broker that delivers to the subscribers of a message's topic, and to those of a filter
-// that ends in "#".
+// that ends in "#", at the publisher's QoS and with its Packet Identifiers.
 func Peer(name, fault string) peer.Peer {
 	return peer.Peer{Name: name, Title: "fake " + name, Command: []string{os.Args[0], "{port}", fault}}
 }
@@ -92,16 +92,32 @@ func (b *broker) client(c net.Conn) {
 		case 8:
 			b.subscribe(c, packet)
 		case 3:
+			answer(c, packet)
 			b.publish(packet)
+		case 5: // PUBREC of a subscriber
+			_, _ = c.Write([]byte{0x62, 2, packet[2], packet[3]})
+		case 6: // PUBREL of a publisher
+			_, _ = c.Write([]byte{0x70, 2, packet[2], packet[3]})
 		}
 	}
 }
 
-// subscribe acknowledges what has taken effect: a message published after the SUBACK is for c too.
+// answer acknowledges a PUBLISH as its QoS wants.
+func answer(c net.Conn, packet []byte) {
+	id := 4 + len(text(packet[2:])) // where the Packet Identifier stands
+	switch packet[0] >> 1 & 3 {
+	case 1:
+		_, _ = c.Write([]byte{0x40, 2, packet[id], packet[id+1]})
+	case 2:
+		_, _ = c.Write([]byte{0x50, 2, packet[id], packet[id+1]})
+	}
+}
+
+// subscribe grants the QoS asked for and acknowledges what has taken effect: a message published after the SUBACK is for c too.
 func (b *broker) subscribe(c net.Conn, packet []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, _ = c.Write([]byte{0x90, 3, packet[2], packet[3], 0})
+	_, _ = c.Write([]byte{0x90, 3, packet[2], packet[3], packet[len(packet)-1]})
 	b.subscribers = append(b.subscribers, subscriber{c, text(packet[4:])})
 }
 

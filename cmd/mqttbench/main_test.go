@@ -43,7 +43,7 @@ func TestHelpAndVersion(t *testing.T) {
 	code, stdout, stderr := command(t.Context(), "-h")
 	assert.Equal(t, exitOK, code)
 	assert.Empty(t, stderr)
-	load := "publishers subscribers topic topics filter payload rate window connect-per-message connects connect-rate source duration warmup sample qos"
+	load := "publishers subscribers topic topics filter payload rate window connect-per-message connects connect-rate source duration warmup sample qos persistent"
 	for _, name := range strings.Fields("host port pid scenario json q " + load) {
 		assert.Contains(t, stdout, "\n  -"+name)
 	}
@@ -65,9 +65,16 @@ func TestScenariosAreListed(t *testing.T) {
 	assert.Equal(t, exitOK, code)
 	assert.Empty(t, stderr)
 	for _, name := range strings.Fields(`seed-0 seed-2 seed-2-literal seed-100 seed-100-literal fanout-50-50 fanout-1-1000 fanout-1-1000-1k
-		pairs-50 fanin-200-1 topics-10k wild-1k latency-20k latency-100k latency-1m fanout-5-1000-250k idle-10k connect-10k`) {
+		pairs-50 fanin-200-1 topics-10k wild-1k latency-20k latency-100k latency-1m fanout-5-1000-250k idle-10k connect-10k
+		fanout-50-50-qos1 fanout-50-50-qos2 pairs-50-w1000-qos1 pairs-50-w1000-qos2 latency-20k-qos1 latency-20k-qos2 pairs-50-10k-qos1 pairs-50-10k-qos2
+		fanout-50-50-qos1-kept pairs-50-w1000-qos1-kept pairs-50-w1000-qos2-kept pairs-50-1k-qos1-kept`) {
 		assert.Contains(t, "\n"+stdout, "\n"+name+" ")
 	}
+	_, rest, _ := strings.Cut(stdout, "\nconnect-10k ")
+	above, kept, _ := strings.Cut(rest, "\n\nPersistent sessions\n\n")
+	assert.Contains(t, above, "\n\nQoS 1 and 2\n\nfanout-50-50-qos1 ")
+	assert.Equal(t, 4, strings.Count(above, "QoS 1.\n"))
+	assert.Equal(t, 4, strings.Count(kept, "Subscribers have persistent sessions.\n"))
 }
 
 // A flag that is given changes the scenario, one that is not leaves it as it is.
