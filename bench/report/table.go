@@ -13,7 +13,7 @@ import (
 // Widths of the text table, in characters; chosen: six figures and two ratios fit.
 const (
 	tableWidth  = 130
-	nameWidth   = 16
+	nameWidth   = 22
 	columnWidth = 13
 )
 
