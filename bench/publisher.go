@@ -24,11 +24,12 @@ type publisher struct {
 	qos        int
 	idBytes    int // of the Packet Identifier before the payload
 
-	pending  []byte // the part of batch that the kernel has not taken yet
-	releases []byte // PUBREL packets that come after it
-	held     []byte // the beginning of an acknowledgement
-	acked    uint64 // messages whose handshake is complete; above QoS 0 acked <= flow.sent
-	watching bool   // for room to write
+	pending  []byte              // the part of batch that the kernel has not taken yet
+	releases []byte              // PUBREL packets that come after it
+	held     []byte              // the beginning of an acknowledgement
+	acked    uint64              // messages whose handshake is complete; above QoS 0 acked <= flow.sent
+	inUse    map[uint16]struct{} // Packet Identifiers of the others, flow.sent - acked of them
+	watching bool                // for room to write
 }
 
 // inFlightMax is how many messages of a connection may wait for their acknowledgement: their Packet
@@ -38,7 +39,7 @@ const inFlightMax = 65_535
 // newPublisher prebuilds a batch of up to framesMax frames.
 func newPublisher(f *flow, index int, topics []string, tag uint32, qos, payloadBytes, framesMax int) *publisher {
 	frame := appendPublish(nil, topics[0], qos, payloadBytes)
-	p := &publisher{fd: -1, flow: f, topics: topics, frameBytes: len(frame), header: len(frame) - payloadBytes, qos: qos, idBytes: packetIDBytes(qos)}
+	p := &publisher{fd: -1, flow: f, topics: topics, frameBytes: len(frame), header: len(frame) - payloadBytes, qos: qos, idBytes: packetIDBytes(qos), inUse: map[uint16]struct{}{}}
 	binary.LittleEndian.PutUint32(frame[p.header:], tag)
 	binary.LittleEndian.PutUint32(frame[p.header+headerPublisher:], uint32(index))
 	p.frames = max(1, min(framesMax, batchBytesMax/len(frame)))
@@ -59,7 +60,9 @@ func (p *publisher) send(n int, atNs, stepNs int64) error {
 			copy(frame[p.header-p.idBytes-len(topic):], topic)
 		}
 		if p.idBytes > 0 {
-			binary.BigEndian.PutUint16(frame[p.header-p.idBytes:], uint16(1+sequence%inFlightMax))
+			packetID := uint16(1 + sequence%inFlightMax)
+			binary.BigEndian.PutUint16(frame[p.header-p.idBytes:], packetID)
+			p.inUse[packetID] = struct{}{}
 		}
 		header := frame[p.header:]
 		binary.LittleEndian.PutUint64(header[headerSequence:], sequence)
@@ -122,13 +125,16 @@ func (p *publisher) acknowledge(b []byte) error {
 	p.held = append(p.held, b...)
 	b = p.held
 	for len(b) >= ackBytes {
-		switch first := b[0]; {
-		case b[1] != ackBytes-2 || p.idBytes == 0 || p.inFlight() == 0:
+		first, packetID := b[0], binary.BigEndian.Uint16(b[2:])
+		_, used := p.inUse[packetID]
+		switch {
+		case b[1] != ackBytes-2 || !used:
 			return fmt.Errorf("%w: packet 0x%02x, which a publisher did not ask for", errMalformed, first)
 		case first == packetPuback && p.qos == 1, first == packetPubcomp && p.qos == 2:
 			p.acked++
+			delete(p.inUse, packetID)
 		case first == packetPubrec && p.qos == 2:
-			p.releases = appendAck(p.releases, packetPubrel, binary.BigEndian.Uint16(b[2:]))
+			p.releases = appendAck(p.releases, packetPubrel, packetID)
 		default:
 			return fmt.Errorf("%w: packet 0x%02x, an acknowledgement expected", errMalformed, first)
 		}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -56,6 +57,16 @@ func TestGroupsStandApartInEveryReport(t *testing.T) {
 		`colspan="8">Persistent sessions</th>`, ">fanout-50-50-qos1-kept<",
 		`<h2 class="group">QoS 0</h2>`, "<h2>fanout-50-50</h2>", `<h2 class="group">QoS 1 and 2</h2>`, "<h2>fanout-50-50-qos1</h2>",
 		"<h2>fanout-50-50-qos2</h2>", `<h2 class="group">Persistent sessions</h2>`, "<h2>fanout-50-50-qos1-kept</h2>")
+}
+
+func TestGroupsHavePictures(t *testing.T) {
+	files, err := WritePictures(t.TempDir(), grouped(t))
+	require.NoError(t, err)
+	var names []string
+	for _, file := range files {
+		names = append(names, filepath.Base(file))
+	}
+	assert.Equal(t, []string{"fanout-50-50.svg", "fanout-50-50-qos1.svg", "fanout-50-50-qos2.svg"}, names)
 }
 
 // inOrder wants each part after the one before.

@@ -12,8 +12,8 @@ import (
 const (
 	barRowHeight = 20
 	barHeight    = 12
-	barNameWidth = 92
-	barTextWidth = 76 // of the value, at the right
+	barNameWidth = 112 // of mosquitto-persistent, the longest
+	barTextWidth = 76  // of the value, at the right
 	barAxis      = 18
 )
 

@@ -60,7 +60,7 @@ func pictures(c *compare.Comparison) []picture {
 		s := &c.Scenarios[i]
 		var p *picture
 		switch s.Name {
-		case "fanout-50-50":
+		case "fanout-50-50", "fanout-50-50-qos1", "fanout-50-50-qos2":
 			p = barPicture(c, s)
 		case "seed-0", "seed-2", "seed-100":
 			p = timePicture(c, s)
