@@ -66,7 +66,8 @@ type Config struct {
 	RatePerSecond float64
 	// Window is the number of messages outstanding in a closed loop, over all publishers; each has
 	// an equal share. A message is outstanding until every subscriber of its topic received it or
-	// a later one of the same publisher. At least Publishers. Default 100.
+	// a later one of the same publisher and, above QoS 0, its publisher received the last acknowledgement. At least
+	// Publishers. Default 100.
 	Window int
 	// Duration is the length of the measurement. Default 10 s.
 	Duration time.Duration

@@ -14,7 +14,7 @@ type flow struct {
 	next         []uint64
 	gaps         map[int]*gaps // by ordinal; only subscribers that missed something
 	moved        bool          // acked grew; the meter passes this on and clears it
-	// activeNs is when a message was last sent or first delivered to one of the subscribers.
+	// activeNs is when a message was last sent, first delivered to one of the subscribers, or acknowledged.
 	activeNs int64
 }
 

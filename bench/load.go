@@ -196,6 +196,7 @@ func (l *load) handlePublisher(index int, events uint32) error {
 	if events&^unix.EPOLLOUT != 0 {
 		b, err := readSome(p.fd, l.buffer)
 		if err == nil && len(b) > 0 {
+			p.flow.activeNs = nowNs()
 			err = p.acknowledge(b)
 		}
 		if err != nil {

@@ -72,7 +72,7 @@ const refillMax = 32
 func (l *load) refill(index int, now int64) error {
 	p := l.publishers[index]
 	share := l.window.share(index)
-	free := share - p.flow.outstanding()
+	free := share - p.outstanding()
 	if free < min((share+1)/2, refillMax) {
 		return nil
 	}

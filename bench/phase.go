@@ -93,14 +93,15 @@ func (l *load) drained() bool {
 	return l.meter.now.delivered == expected
 }
 
-// moveOn gives up on the messages of publishers whose subscribers have fallen silent.
+// moveOn gives up on the messages of publishers for whom nothing has arrived for a while, at their
+// subscribers or as an acknowledgement.
 func (l *load) moveOn(now int64) {
 	for i, p := range l.publishers {
 		f := p.flow
-		if p.blocked() || f.outstanding() == 0 || now-f.activeNs < stallAfter.Nanoseconds() {
+		if p.blocked() || p.outstanding() == 0 || now-f.activeNs < stallAfter.Nanoseconds() {
 			continue
 		}
-		f.giveUp()
+		p.giveUp()
 		l.stalls++
 		l.meter.moved = append(l.meter.moved, uint32(i))
 	}

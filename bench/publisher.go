@@ -29,6 +29,7 @@ type publisher struct {
 	held     []byte              // the beginning of an acknowledgement
 	acked    uint64              // messages whose handshake is complete; above QoS 0 acked <= flow.sent
 	inUse    map[uint16]struct{} // Packet Identifiers of the others, flow.sent - acked of them
+	excused  int                 // of the others, those that a closed loop no longer waits for
 	watching bool                // for room to write
 }
 
@@ -92,6 +93,18 @@ func (p *publisher) inFlight() int {
 	return int(p.flow.sent - p.acked)
 }
 
+// outstanding returns how many messages count in a closed loop: those that some subscriber waits for, or
+// those that the publisher waits for itself, whichever are more.
+func (p *publisher) outstanding() int {
+	return max(p.flow.outstanding(), p.inFlight()-p.excused)
+}
+
+// giveUp stops counting every message sent so far.
+func (p *publisher) giveUp() {
+	p.flow.giveUp()
+	p.excused = p.inFlight()
+}
+
 // blocked reports whether something waits to be written.
 func (p *publisher) blocked() bool { return len(p.pending)+len(p.releases) > 0 }
 
@@ -132,6 +145,7 @@ func (p *publisher) acknowledge(b []byte) error {
 			return fmt.Errorf("%w: packet 0x%02x, which a publisher did not ask for", errMalformed, first)
 		case first == packetPuback && p.qos == 1, first == packetPubcomp && p.qos == 2:
 			p.acked++
+			p.excused = min(p.excused, p.inFlight())
 			delete(p.inUse, packetID)
 		case first == packetPubrec && p.qos == 2:
 			p.releases = appendAck(p.releases, packetPubrel, packetID)

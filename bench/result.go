@@ -102,7 +102,7 @@ type Accounts struct {
 	OutOfOrder uint64 `json:"out_of_order"`
 	// Unexpected are PUBLISH packets that this run did not send, or not to that subscriber.
 	Unexpected uint64 `json:"unexpected"`
-	// WindowTimeouts is how often a publisher's window moved on after 1 s without a delivery.
+	// WindowTimeouts is how often a publisher's window moved on after 1 s without a delivery or acknowledgement.
 	WindowTimeouts uint64 `json:"window_timeouts"`
 	// Worst is the subscriber with the most deliveries lost, duplicated or out of order; nil when
 	// there were none.
@@ -253,7 +253,7 @@ func (r *Result) judge() {
 		warn("%s messages were not acknowledged to their publisher when the run ended", Thousands(n))
 	}
 	if n := r.Deliveries.WindowTimeouts; n > 0 {
-		warn("a publisher's window moved on %s times after 1 s without a delivery", Thousands(n))
+		warn("a publisher's window moved on %s times after 1 s without a delivery or acknowledgement", Thousands(n))
 	}
 	if n := r.Deliveries.NotArrived; n > 0 {
 		why := fmt.Sprintf("nothing had arrived for %v", stallAfter)

@@ -372,6 +372,8 @@ func TestRunWarnsOfMissingAcknowledgements(t *testing.T) {
 		r := b.runUntil(t, c, anything)
 		assert.Zero(t, r.Deliveries.Lost)
 		assert.Equal(t, r.Deliveries.MessagesSent, r.Deliveries.Unacknowledged)
+		share := uint64(c.Window / c.Publishers)
+		assert.LessOrEqual(t, r.Deliveries.MessagesSent, uint64(c.Window)+share*r.Deliveries.WindowTimeouts, "the window is also that of acknowledgements")
 		assert.Contains(t, strings.Join(warnings(r), "; "), "were not acknowledged to their publisher")
 	}
 }

@@ -48,7 +48,7 @@ func addConfig(flags *flag.FlagSet, c *bench.Config) {
 	flags.StringVar(&c.Filter, "filter", c.Filter, "topic `filter` of every subscriber, e.g. bench/#, with %i and %j\nas in -topic (default: the topic)")
 	flags.IntVar(&c.PayloadBytes, "payload", c.PayloadBytes, fmt.Sprintf("payload's size in `bytes`, at least %d for its header", bench.PayloadBytesMin))
 	flags.Float64Var(&c.RatePerSecond, "rate", c.RatePerSecond, "`messages/s` over all publishers, latency from the intended\nsend time (open loop); 0: as fast as the window allows (closed loop)")
-	flags.IntVar(&c.Window, "window", c.Window, "`messages` that not every subscriber has received yet,\nover all publishers, in a closed loop")
+	flags.IntVar(&c.Window, "window", c.Window, "`messages` that not every subscriber has received yet, or whose\npublisher waits for the acknowledgement, over all publishers,\nin a closed loop")
 	flags.BoolVar(&c.ConnectPerMessage, "connect-per-message", c.ConnectPerMessage, "publishers connect, publish one message, disconnect, each time")
 	flags.IntVar(&c.Connects, "connects", c.Connects, "`number` of connections being opened at the same time")
 	flags.Float64Var(&c.ConnectsPerSecond, "connect-rate", c.ConnectsPerSecond, "`connections/s` opened at most; 0: no bound")
