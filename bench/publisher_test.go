@@ -78,3 +78,25 @@ func socketPair(t *testing.T) [2]int {
 	})
 	return fds
 }
+
+func TestPublisherAtQoS1AllocatesNothing(t *testing.T) {
+	const window = 20
+	p := newPublisher(newFlow(0, 1, 1), 0, []string{"a"}, testTag, 1, PayloadBytesMin, window)
+	fds := socketPair(t)
+	p.fd = fds[0]
+	sink, acks := make([]byte, 64<<10), make([]byte, 0, window*ackBytes)
+	turn := func() {
+		from := p.flow.sent
+		require.NoError(t, p.send(window, 0, 0))
+		_, err := unix.Read(fds[1], sink)
+		require.NoError(t, err)
+		acks = acks[:0]
+		for i := range uint64(window) {
+			acks = appendAck(acks, packetPuback, uint16(1+(from+i)%inFlightMax))
+		}
+		require.NoError(t, p.acknowledge(acks))
+	}
+	assert.Zero(t, testing.AllocsPerRun(10_000, turn), "identifiers come around three times")
+	assert.Zero(t, p.inFlight())
+	assert.Empty(t, p.inUse)
+}
