@@ -73,8 +73,8 @@ type Config struct {
 	// MaxInflight is how many QoS 1 and 2 messages may be on their way to a client, sent and not acknowledged to
 	// the end, 1 to MaxInflightMax. Those beyond wait in the client's queue.
 	MaxInflight int
-	// QueuedMessagesMax, 0 to QueuedMessagesLimit, and QueuedBytesMax, 0 to 1 GiB with topics, bound what waits
-	// behind that for one client, connected or not; 0: nothing waits. The newest message is dropped at either.
+	// QueuedMessagesMax, 0 to QueuedMessagesLimit, bounds what waits behind that for one client, connected or not,
+	// QueuedBytesMax, 0 to 1 GiB, all of it with what keeps the books; one message at least has room. The newest is dropped.
 	QueuedMessagesMax, QueuedBytesMax int
 	// TotalQueueBytes bounds the memory of the messages in all queues, one in several counted once, at least
 	// ClientBufferBytesMin; 0: a quarter of the memory, at most 1 GiB. The newest message is dropped at the limit.
@@ -154,7 +154,7 @@ func DefaultConfig() Config {
 		RetainedBytesMax:    router.RetainedBytesMax,
 		MaxInflight:         20,
 		QueuedMessagesMax:   1000,
-		QueuedBytesMax:      1 << 20,
+		QueuedBytesMax:      16 << 20,
 		SessionExpiry:       24 * time.Hour,
 		Sync:                "interval",
 		SyncInterval:        time.Second,
