@@ -1,6 +1,10 @@
 package conformance
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/stretchr/testify/require"
+)
 
 // deliveryCases hold the broker to how a message goes out, for each QoS it came with and each QoS asked for.
 func deliveryCases() []testCase {
@@ -84,36 +88,19 @@ func overlapCases() []testCase {
 			c.subscribeQoS(subscription{t.topic(filters[1]), second})
 			for published := range byte(3) {
 				by.give(publish{topic: t.topic("a/b"), payload: "x", qos: published})
-				want := min(published, t.granted(max(first, second)))
-				if got := c.highestQoSBeforeMarker(by, want); got != want {
-					t.Errorf("published at QoS %d, delivered at QoS %d at most, expected %d", published, got, want)
-				}
+				require.Equal(t, min(published, t.granted(max(first, second))), highestQoS(t, c.drain(by)),
+					"published at QoS %d", published)
 			}
 		})...)
 	}
 	return cases
 }
 
-// highestQoSBeforeMarker takes messages until a marker that by publishes now, and returns the highest QoS among those
-// before it: a broker may send a copy for each of the subscriptions [MQTT-3.3.5-1]. The marker has the QoS that is expected of
-// them, for messages of different QoS may overtake each other [MQTT-4.6.0-6].
-func (c *client) highestQoSBeforeMarker(by *client, want byte) byte {
-	marker := publish{topic: "marker/" + c.t.token, payload: "nothing before this", qos: want}
-	c.subscribeQoS(subscription{marker.topic, want})
-	by.give(marker)
-	highest, found := byte(0), false
-	for {
-		m := c.nextPublish()
-		c.accept(m.qos, m.id)
-		if m.topic == marker.topic {
-			break
-		}
-		highest, found = max(highest, m.qos), true
-	}
-	c.unsubscribe(marker.topic)
-	if !found {
-		c.t.Errorf("no message came")
-		c.t.FailNow()
+// highestQoS is that of several copies: a broker may send one for each of the subscriptions [MQTT-3.3.5-1].
+func highestQoS(t *trial, copies []publish) (highest byte) {
+	require.NotEmpty(t, copies, "messages")
+	for _, m := range copies {
+		highest = max(highest, m.qos)
 	}
 	return highest
 }
