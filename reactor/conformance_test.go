@@ -14,11 +14,11 @@ import (
 
 // TestConformance holds the broker to MQTT 3.1.1 at all QoS, with one loop and with several, and over a restart.
 func TestConformance(t *testing.T) {
-	for _, loops := range []int{1, 2, 8} {
-		t.Run(fmt.Sprint(loops, " loops"), func(t *testing.T) {
+	for loops, sync := range map[int]string{1: "interval", 2: "always", 8: "interval"} {
+		t.Run(fmt.Sprint(loops, " loops, -sync ", sync), func(t *testing.T) {
 			directory, port := t.TempDir(), 0
 			configure := func(c *Config) {
-				c.Loops, c.ConnectTimeout, c.DataDir, c.Port = loops, 2*time.Second, directory, port
+				c.Loops, c.ConnectTimeout, c.DataDir, c.Sync, c.Port = loops, 2*time.Second, directory, sync, port
 			}
 			s, stop := startUntil(t, configure)
 			t.Run("rules", func(t *testing.T) { // ends when all of its parallel cases have
