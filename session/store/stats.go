@@ -18,7 +18,7 @@ type Stats struct {
 	FileBytes    int64         // size of the file
 }
 
-// counters are written by the writer, but for taking, which also who takes the batch writes. atomic
+// counters are atomic; the writer alone writes them.
 type counters struct {
 	taken, takenBytes atomic.Int64 // of the batch that is being saved
 	commits, failures atomic.Uint64
@@ -33,13 +33,13 @@ func (s *Store) Stats() Stats {
 	if s == nil {
 		return Stats{}
 	}
-	s.mu.Lock()
-	changes, bytes := s.pending.changes, s.pending.bytes
-	s.mu.Unlock()
 	c := &s.counters
+	s.mu.Lock() // the writer takes a batch under it, so none is missed or counted twice
+	changes, bytes := s.pending.changes+int(c.taken.Load()), s.pending.bytes+c.takenBytes.Load()
+	s.mu.Unlock()
 	stats := Stats{
-		Pending:      changes + int(c.taken.Load()),
-		PendingBytes: bytes + c.takenBytes.Load(),
+		Pending:      changes,
+		PendingBytes: bytes,
 		Commits:      c.commits.Load(),
 		Failures:     c.failures.Load(),
 		Failing:      s.failing.Load(),

@@ -20,7 +20,7 @@ const (
 // A transaction holds at most retainedMax retained messages, or retainedBytesMax of them: how long it keeps a processor
 // from the loops depends on it. (measured, see the benchmarks)
 const (
-	retainedMax      = 512
+	retainedMax      = 128
 	retainedBytesMax = 1 << 20
 )
 
