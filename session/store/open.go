@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 const (
@@ -33,7 +33,7 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("store: %w: it must be a directory that this user may write to", err)
+		return nil, fmt.Errorf("store: %s must be a directory that this user may write to: %w", dir, err)
 	}
 	lock, err := hold(dir)
 	if err != nil {
@@ -43,6 +43,9 @@ func Open(dir string, o Options) (*Store, error) {
 		options: o,
 		file:    filepath.Join(dir, databaseName),
 		lock:    lock,
+
+		closePatience: closePatience,
+
 		pending: newBatch(),
 		noted:   make(chan struct{}, 1),
 		full:    make(chan struct{}, 1),
@@ -62,7 +65,7 @@ func Open(dir string, o Options) (*Store, error) {
 func hold(dir string) (*os.File, error) {
 	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("store: %w: %s must be a directory that this user may write to", err, dir)
+		return nil, fmt.Errorf("store: %s must be a directory that this user may write to: %w", dir, err)
 	}
 	for began := time.Now(); ; time.Sleep(holdPatience / 20) {
 		err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -82,13 +85,16 @@ func hold(dir string) (*os.File, error) {
 
 // openDatabase opens the file, which it creates when it is missing.
 func (s *Store) openDatabase() error {
-	_, err := os.Stat(s.file)
+	info, err := os.Stat(s.file)
 	if errors.Is(err, os.ErrNotExist) {
-		err = create(s.file)
+		if err = create(s.file); err == nil {
+			info, err = os.Stat(s.file)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
+	s.counters.fileBytes.Store(info.Size())
 	err = guarded(func() error {
 		if err := verify(s.file); err != nil {
 			return err
@@ -102,7 +108,7 @@ func (s *Store) openDatabase() error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, berrors.ErrTimeout): // a tool of bbolt has it
+	case errors.Is(err, bolterrors.ErrTimeout): // a tool of bbolt has it
 		err = fmt.Errorf("store: %s: %w: stop that one", s.file, ErrHeld)
 	case errors.Is(err, ErrDamaged):
 		err = fmt.Errorf("store: %s: %w: %s", s.file, err, remedy)
@@ -198,7 +204,6 @@ func (s *Store) inspect(tx *bbolt.Tx) error {
 	}
 	s.clean, s.foundClean = l.closed, l.closed
 	s.counters.records.Store(l.records)
-	s.counters.fileBytes.Store(tx.Size())
 	return nil
 }
 

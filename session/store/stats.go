@@ -15,7 +15,7 @@ type Stats struct {
 	Records      uint64        // on disk
 	LastCommit   time.Time     // zero: none yet
 	CommitTime   time.Duration // that all transactions took together, with waiting for the disk
-	FileBytes    int64         // size of the file
+	FileBytes    int64         // size of the file, part of which may not be allocated; it never shrinks
 }
 
 // counters are atomic; the writer alone writes them.

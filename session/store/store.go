@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -15,6 +16,8 @@ type Store struct {
 	options Options  // immutable
 	file    string   // immutable; path of the database
 	lock    *os.File // immutable; holds the directory
+
+	closePatience time.Duration // immutable; how long Close tries to save
 
 	mu      sync.Mutex
 	tx      Tx     // guarded by mu; what Begin lends

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -45,5 +46,187 @@ func TestWhatIsNotedIsThereAfterClose(t *testing.T) {
 	batch := tx.End()
 	require.Equal(t, uint64(1), batch)
 	require.Eventually(t, func() bool { return s.Committed() >= batch }, 10*time.Second, time.Millisecond)
+	require.NoError(t, s.Close())
+}
+
+// TestNilKeepsNothing calls everything as a broker without a directory does.
+func TestNilKeepsNothing(t *testing.T) {
+	var s *Store
+	require.NoError(t, s.Load(Visitor{}))
+	session, message := s.Highest()
+	require.Zero(t, session+message)
+	require.True(t, s.Clean())
+	tx := s.Begin()
+	require.Nil(t, tx)
+	tx.PutSession(1, Session{})
+	tx.DeleteSession(1)
+	tx.PutSubscription(1, "a", 0)
+	tx.DeleteSubscription(1, "a")
+	tx.PutReceived(1, 1)
+	tx.DeleteReceived(1, 1)
+	tx.PutMessage(1, nil)
+	tx.DeleteMessage(1)
+	tx.PutQueued(1, Queued{})
+	tx.DeleteQueued(1, 0, 0)
+	tx.PutRetained("", nil, 0)
+	tx.DeleteRetained("")
+	require.Zero(t, tx.End())
+	require.Equal(t, uint64(math.MaxUint64), s.Committed())
+	require.Zero(t, s.Stats())
+	require.NoError(t, s.Close())
+}
+
+// TestBatchGathersWhileOneIsSaved holds a commit up and requires that all that is noted meanwhile waits for one batch.
+func TestBatchGathersWhileOneIsSaved(t *testing.T) {
+	s := opened(t, t.TempDir(), Options{Sync: Always})
+	saving, goOn := make(chan struct{}), make(chan struct{})
+	s.fault = func() error { saving <- struct{}{}; <-goOn; return nil }
+	note := func() uint64 {
+		tx := s.Begin()
+		tx.PutReceived(1, 1)
+		return tx.End()
+	}
+	require.Equal(t, uint64(1), note())
+	<-saving
+	for range 1000 {
+		require.Equal(t, uint64(2), note())
+	}
+	require.Zero(t, s.Committed())
+	require.Equal(t, 2, s.Stats().Pending, "the latest change of a key wins")
+	goOn <- struct{}{}
+	<-saving
+	require.Equal(t, uint64(1), s.Committed())
+	goOn <- struct{}{}
+	until(t, func() bool { return s.Committed() == 2 })
+	require.EqualValues(t, 2, s.Stats().Commits)
+	tx := s.Begin()
+	require.Zero(t, tx.End(), "nothing was noted")
+	go func() {
+		for range saving {
+			goOn <- struct{}{}
+		}
+	}()
+	require.NoError(t, s.Close())
+	close(saving)
+}
+
+// TestFullBatchDoesNotWait fills a batch long before its interval is over.
+func TestFullBatchDoesNotWait(t *testing.T) {
+	for name, fill := range map[string]func(*Tx){
+		"changes": func(tx *Tx) {
+			for id := range uint64(batchFull) {
+				tx.PutMessage(id, []byte("x"))
+			}
+		},
+		"bytes": func(tx *Tx) { tx.PutMessage(1, make([]byte, batchFullBytes)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := opened(t, t.TempDir(), Options{Interval: time.Hour})
+			tx := s.Begin()
+			fill(tx)
+			require.Zero(t, tx.End())
+			wait(t, s)
+			require.NoError(t, s.Close())
+		})
+	}
+}
+
+// TestQueuedAndAcknowledgedNeverReachesTheDisk, nor does it leave anything in memory.
+func TestQueuedAndAcknowledgedNeverReachesTheDisk(t *testing.T) {
+	s := opened(t, t.TempDir(), Options{Interval: time.Hour})
+	for id := range uint64(1000) {
+		tx := s.Begin()
+		tx.PutMessage(id, []byte("packet"))
+		tx.PutQueued(1, Queued{Seq: id, MessageID: id, QoS: 2})
+		tx.End()
+		tx = s.Begin()
+		tx.DeleteMessage(id)
+		tx.PutQueued(1, Queued{Seq: id, QoS: 2, Released: true})
+		tx.End()
+		tx = s.Begin()
+		tx.DeleteQueued(1, 0, id)
+		tx.End()
+	}
+	require.Zero(t, s.Stats().Pending)
+	require.Zero(t, s.Stats().PendingBytes)
+	require.NoError(t, s.Close())
+	require.Zero(t, s.Stats().Commits)
+}
+
+// TestWhatIsOnDiskIsDeletedThere deletes, in a batch of its own, what an earlier one put or released.
+func TestWhatIsOnDiskIsDeletedThere(t *testing.T) {
+	s := opened(t, t.TempDir(), Options{Sync: Always})
+	for _, change := range []func(*Tx){
+		func(tx *Tx) {
+			tx.PutSession(1, Session{ClientID: "a"})
+			tx.PutMessage(1, []byte("packet"))
+			tx.PutQueued(1, Queued{Seq: 1, MessageID: 1, QoS: 2})
+		},
+		func(tx *Tx) {
+			tx.PutQueued(1, Queued{Seq: 1, QoS: 2, Released: true})
+			tx.DeleteQueued(1, 0, 1)
+			tx.DeleteMessage(1)
+		},
+	} {
+		tx := s.Begin()
+		change(tx)
+		tx.End()
+		wait(t, s)
+	}
+	require.EqualValues(t, 1, s.Stats().Records, "the session")
+	require.NoError(t, s.Close())
+}
+
+// TestOrphansAreLeftOut saves what belongs to a session that is not there, as a broken caller would.
+func TestOrphansAreLeftOut(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, dir, Options{Sync: Always})
+	tx := s.Begin()
+	tx.PutSession(3, Session{ClientID: "a"})
+	tx.PutReceived(3, 1)
+	tx.PutReceived(7, 1)
+	tx.PutSubscription(7, "a", 0)
+	tx.End()
+	require.NoError(t, s.Close())
+	s = opened(t, dir, Options{Sync: Always})
+	got, err := load(t, s)
+	require.NoError(t, err)
+	require.Len(t, got.Received, 1)
+	require.Empty(t, got.Subscriptions)
+	session, _ := s.Highest()
+	require.Equal(t, uint64(7), session, "the number is not free yet")
+	require.NoError(t, s.Close())
+	s = opened(t, dir, Options{Sync: Always})
+	require.EqualValues(t, 2, s.Stats().Records)
+	require.NoError(t, s.Close())
+}
+
+// TestVisitorMayPanic requires that a caller's mistake is not taken for damage.
+func TestVisitorMayPanic(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, dir, Options{Sync: Always})
+	tx := s.Begin()
+	tx.PutRetained("a", []byte("x"), 0)
+	tx.End()
+	require.NoError(t, s.Close())
+	s = opened(t, dir, Options{Sync: Always})
+	require.PanicsWithValue(t, "mine", func() { s.Load(Visitor{Retained: func(string, []byte, byte) { panic("mine") }}) })
+	require.NoError(t, s.Close())
+}
+
+func TestNotingDoesNotAllocate(t *testing.T) {
+	s := opened(t, t.TempDir(), Options{Interval: time.Hour})
+	packet, id := make([]byte, 100), uint64(0)
+	require.LessOrEqual(t, testing.AllocsPerRun(1000, func() {
+		id++
+		tx := s.Begin()
+		tx.PutMessage(id, packet)
+		tx.PutQueued(1, Queued{Seq: id, MessageID: id, QoS: 1})
+		tx.End()
+		tx = s.Begin()
+		tx.DeleteQueued(1, 0, id)
+		tx.DeleteMessage(id)
+		tx.End()
+	}), 0.0)
 	require.NoError(t, s.Close())
 }

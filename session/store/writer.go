@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"os"
 	"runtime/debug"
 	"time"
 
@@ -126,7 +127,7 @@ func (s *Store) save(b *batch) {
 		case <-timer.C:
 			pause = min(2*pause, retryMax)
 		case <-closing:
-			closing, pause, deadline = nil, retryMin, time.After(closePatience)
+			closing, pause, deadline = nil, retryMin, time.After(s.closePatience)
 		case <-deadline:
 			s.unsaved = fmt.Errorf("store: %s: %d changes are not saved: %w", s.file, b.changes, err)
 			return
@@ -212,7 +213,6 @@ func (s *Store) transact(f func(*transaction) error) (err error) {
 	s.arena.reset()
 	began := time.Now()
 	var l ledger
-	var size int64
 	err = s.db.Update(func(tx *bbolt.Tx) error {
 		t, err := s.newTransaction(tx)
 		if err != nil {
@@ -226,7 +226,7 @@ func (s *Store) transact(f func(*transaction) error) (err error) {
 				return err
 			}
 		}
-		l, size = t.ledger, tx.Size()
+		l = t.ledger
 		return t.putLedger()
 	})
 	if err != nil {
@@ -238,6 +238,8 @@ func (s *Store) transact(f func(*transaction) error) (err error) {
 	c.commitTime.Add(int64(time.Since(began)))
 	c.lastCommit.Store(time.Now().UnixNano())
 	c.records.Store(l.records)
-	c.fileBytes.Store(size)
+	if info, err := os.Stat(s.file); err == nil {
+		c.fileBytes.Store(info.Size())
+	}
 	return nil
 }
