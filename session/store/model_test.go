@@ -65,7 +65,6 @@ func load(t require.TestingT, s *Store) (state, error) {
 type history struct {
 	random        *rand.Rand
 	model         state
-	messages      []uint64 // that are put
 	sessions      []uint64
 	queued        map[uint64][]Queued // by session
 	nextMessage   uint64
