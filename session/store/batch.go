@@ -2,10 +2,11 @@ package store
 
 import "time"
 
-// A batch that grows to batchFull changes, or batchFullBytes of messages, is saved without waiting for the interval:
-// larger transactions would keep a processor from the loops for too long. (measured, see the benchmarks)
+// A batch that grows to batchFull changes, or batchFullBytes of messages, is saved without waiting for the interval: its
+// transaction keeps a processor from the loops for 2 to 3 µs per change. More than that gathers only while the disk is
+// behind. Less would save what is acknowledged a moment later. (measured with messages queued for 2,000 sessions)
 const (
-	batchFull      = 8192
+	batchFull      = 4096
 	batchFullBytes = 8 << 20
 )
 
