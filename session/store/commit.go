@@ -1,0 +1,130 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// A transaction holds at most retainedMax retained messages, or retainedBytesMax of them, and the next one begins no
+// sooner than retainedPeriod after it. Its commit keeps a processor from the loops for 0.44 ms of work on average and
+// 0.96 ms at p99; twice that with 256. A disk that is waited for gives the rest; without one, on tmpfs, a goroutine that
+// wakes every millisecond was late by 8 to 18 ms at p99 when there was no pause, and by 2 to 7 ms when there was one; by 1
+// to 3 ms when nothing was saved. (measured with BenchmarkRetained on two processors that had other work too)
+const (
+	retainedMax      = 128
+	retainedBytesMax = 1 << 20
+	retainedPeriod   = 2 * time.Millisecond
+)
+
+// commit saves what of b is not on disk yet.
+func (s *Store) commit(b *batch) error {
+	if b.changes == 0 { // all of them were undone
+		return nil
+	}
+	for !b.stateSaved || len(b.topics) > 0 {
+		began, topics := time.Now(), b.topics[:b.portion()]
+		err := s.transact(func(t *transaction) error {
+			t.ledger.closed = false
+			if !b.stateSaved {
+				if err := t.putState(b); err != nil {
+					return err
+				}
+			}
+			return t.putRetained(topics, b.retained)
+		})
+		if err != nil {
+			return err
+		}
+		b.stateSaved, b.topics = true, b.topics[len(topics):]
+		if len(b.topics) > 0 {
+			s.rest(time.Until(began.Add(retainedPeriod)))
+		}
+	}
+	return nil
+}
+
+// rest waits, unless there is no time for that because the Store is being closed.
+func (s *Store) rest(pause time.Duration) {
+	if pause <= 0 {
+		return
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.closing:
+	}
+}
+
+// portion returns how many of the topics belong into one transaction.
+func (b *batch) portion() int {
+	size := 0
+	for i, topic := range b.topics {
+		size += len(topic) + len(b.retained[topic].packet)
+		if i == retainedMax || i > 0 && size > retainedBytesMax {
+			return i
+		}
+	}
+	return len(b.topics)
+}
+
+func (t *transaction) putState(b *batch) error {
+	if err := t.putMessages(sortedKeys(b.messages), b.messages); err != nil {
+		return err
+	}
+	for _, id := range sortedKeys(b.sessions) {
+		if err := t.putSession(id, b.sessions[id]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// transact makes one transaction of what f writes, on disk when it returns nil. When it returns an error, that may be on
+// disk or not: the caller tries again with the same.
+func (s *Store) transact(f func(*transaction) error) (err error) {
+	if s.broken != nil {
+		return s.broken
+	}
+	defer func() {
+		if cause := recover(); cause != nil { // of bbolt, whose locks may be held for ever now
+			s.broken = fmt.Errorf("store: %s: %v: restart", s.file, cause)
+			err = s.broken
+		}
+	}()
+	s.arena.reset()
+	began := time.Now()
+	var l ledger
+	err = s.db.Update(func(tx *bbolt.Tx) error {
+		t, err := s.newTransaction(tx)
+		if err != nil {
+			return err
+		}
+		if err := f(t); err != nil {
+			return err
+		}
+		if s.fault != nil {
+			if err := s.fault(); err != nil {
+				return err
+			}
+		}
+		l = t.ledger
+		return t.putLedger()
+	})
+	if err != nil {
+		return fmt.Errorf("store: %s: %w", s.file, err)
+	}
+	s.clean = l.closed
+	c := &s.counters
+	c.commits.Add(1)
+	c.commitTime.Add(int64(time.Since(began)))
+	c.lastCommit.Store(time.Now().UnixNano())
+	c.records.Store(l.records)
+	if info, err := os.Stat(s.file); err == nil {
+		c.fileBytes.Store(info.Size())
+	}
+	return nil
+}
