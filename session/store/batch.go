@@ -2,17 +2,18 @@ package store
 
 import "time"
 
-// A batch that grows to batchFull changes, or batchFullBytes of messages, is saved without waiting for the interval: its
-// transaction keeps a processor from the loops for 2 to 3 µs per change. More than that gathers only while the disk is
-// behind. Less would save what is acknowledged a moment later. (measured with messages queued for 2,000 sessions)
+// A batch that grows to batchFull changes, or batchFullBytes of messages, is saved without waiting for the interval:
+// its transaction keeps a processor from the loops for 2 to 3 µs per change. More than that gathers only while the
+// disk is behind. Less would save what is acknowledged a moment later. (measured with messages queued for 2,000
+// sessions)
 const (
 	batchFull      = 4096
 	batchFullBytes = 8 << 20
 )
 
-// batch holds changes by key; the latest of a key wins. Its size is bounded by the state: there is at most one change per
-// record that is on disk or ought to be. It is guarded by mu of the Store until the writer takes it, which then has it
-// alone.
+// batch holds changes by key; the latest of a key wins. Its size is bounded by the state: there is at most one change
+// per record that is on disk or ought to be. It is guarded by mu of the Store until the writer takes it, which then
+// has it alone.
 type batch struct {
 	number    uint64
 	since     time.Time // of the first change

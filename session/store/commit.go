@@ -10,9 +10,10 @@ import (
 
 // A transaction holds at most retainedMax retained messages, or retainedBytesMax of them, and the next one begins no
 // sooner than retainedPeriod after it. Its commit keeps a processor from the loops for 0.44 ms of work on average and
-// 0.96 ms at p99; twice that with 256. A disk that is waited for gives the rest; without one, on tmpfs, a goroutine that
-// wakes every millisecond was late by 8 to 18 ms at p99 when there was no pause, and by 2 to 7 ms when there was one; by 1
-// to 3 ms when nothing was saved. (measured with BenchmarkRetained on two processors that had other work too)
+// 0.96 ms at p99; twice that with 256. A disk that is waited for gives the rest; without one, on tmpfs, a goroutine
+// that wakes every millisecond was late by 8 to 18 ms at p99 when there was no pause, and by 2 to 7 ms when there was
+// one; by 1 to 3 ms when nothing was saved. (measured with BenchmarkRetained on two processors that had other work
+// too)
 const (
 	retainedMax      = 128
 	retainedBytesMax = 1 << 20
@@ -83,8 +84,8 @@ func (t *transaction) putState(b *batch) error {
 	return nil
 }
 
-// transact makes one transaction of what f writes, on disk when it returns nil. When it returns an error, that may be on
-// disk or not: the caller tries again with the same.
+// transact makes one transaction of what f writes, on disk when it returns nil. When it returns an error, that may be
+// on disk or not: the caller tries again with the same.
 func (s *Store) transact(f func(*transaction) error) (err error) {
 	if s.broken != nil {
 		return s.broken

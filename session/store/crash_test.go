@@ -16,8 +16,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// TestCommittedIsOnDisk copies the file after commits, as it would be found after a power loss, and requires in each copy
-// what was noted up to the end of that batch, no more and no less.
+// TestCommittedIsOnDisk copies the file after commits, as a process that dies there leaves it, and requires in each
+// copy what was noted up to the end of that batch, no more and no less.
 func TestCommittedIsOnDisk(t *testing.T) {
 	for _, o := range []Options{{Sync: Always}, {Interval: IntervalMin}} {
 		t.Run(o.Sync.String(), func(t *testing.T) {
@@ -81,8 +81,8 @@ const crashDir = "MQTTD_STORE_CRASH_DIR"
 // crashSeed is that of the history the process makes.
 const crashSeed = 7
 
-// TestKilledProcessKeepsWhatWasCommitted kills a process with SIGKILL while it saves, and requires the state after one of
-// its changes, none of which is there in part, and not before the latest that it was told is on disk.
+// TestKilledProcessKeepsWhatWasCommitted kills a process with SIGKILL while it saves, and requires the state after
+// one of its changes, none of which is there in part, and not before the latest that it was told is on disk.
 func TestKilledProcessKeepsWhatWasCommitted(t *testing.T) {
 	if dir := os.Getenv(crashDir); dir != "" {
 		changeUntilKilled(t, dir)

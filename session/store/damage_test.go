@@ -34,8 +34,8 @@ func sample(t testing.TB, seed uint64) ([]byte, state) {
 	return data[:size], h.model // what follows was never written
 }
 
-// TestDamageIsFound overwrites, zeroes and cuts a file at random places: what is loaded then is all that was saved, or
-// the damage is told of.
+// TestDamageIsFound overwrites, zeroes and cuts a file at random places: what is loaded then is all that was saved,
+// or the damage is told of.
 func TestDamageIsFound(t *testing.T) {
 	data, want := sample(t, 1)
 	random := rand.New(rand.NewPCG(2, 3))
@@ -99,8 +99,8 @@ func loadFrom(t testing.TB, dir string) (state, error) {
 	return got, err
 }
 
-// TestStaleBucketIsFound puts an older root of a bucket in the place of the latest: each record is sound, but not what
-// was saved last.
+// TestStaleBucketIsFound puts an older root of a bucket in the place of the latest: each record is sound, but not
+// what was saved last.
 func TestStaleBucketIsFound(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, dir, Options{Sync: Always})

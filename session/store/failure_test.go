@@ -130,7 +130,8 @@ func TestCloseGivesUp(t *testing.T) {
 // limitDir, in the environment, makes the test binary the process whose files must not grow.
 const limitDir = "MQTTD_STORE_LIMIT_DIR"
 
-// TestFileThatMustNotGrow saves in a process with RLIMIT_FSIZE, which makes the kernel refuse to write, and then without.
+// TestFileThatMustNotGrow saves in a process with RLIMIT_FSIZE, which makes the kernel refuse to write, and then
+// without.
 func TestFileThatMustNotGrow(t *testing.T) {
 	if dir := os.Getenv(limitDir); dir != "" {
 		saveWithLimit(t, dir)

@@ -20,10 +20,10 @@ type Visitor struct {
 }
 
 // Load tells v all that is on disk: messages and then sessions by identifier, then what each session has, its
-// subscriptions, the Packet Identifiers received and what is queued, by flow and Seq, and at last the retained messages
-// in order of their topics. It is called once, before the first Begin. Records of sessions that are not there are left
-// out and deleted with the first commit. With an error, ErrDamaged or another, what v was told is to be thrown away;
-// nothing on disk has changed, and nothing will.
+// subscriptions, the Packet Identifiers received and what is queued, by flow and Seq, and at last the retained
+// messages in order of their topics. It is called once, before the first Begin. Records of sessions that are not
+// there are left out and deleted with the first commit. With an error, ErrDamaged or another, what v was told is to
+// be thrown away; nothing on disk has changed, and nothing will.
 func (s *Store) Load(v Visitor) error {
 	if s == nil {
 		return nil

@@ -26,8 +26,8 @@ const holdPatience = time.Second
 const remedy = "move it away to start empty, or restore a backup"
 
 // Open opens the store in dir, which it creates when it is missing (0700, files 0600), and starts its writer. Errors
-// name the file, the cause and the remedy; see ErrHeld, ErrDamaged and ErrFormat. A file that Open returns an error for
-// is not changed.
+// name the file, the cause and the remedy; see ErrHeld, ErrDamaged and ErrFormat. A file that Open returns an error
+// for is not changed.
 func Open(dir string, o Options) (*Store, error) {
 	if err := o.validate(); err != nil {
 		return nil, err

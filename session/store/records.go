@@ -20,8 +20,8 @@ import (
 //	           session u64 | 3 | flow u8 | seq u64    message u64 | QoS u8 | flags u8
 //	retained   text                        QoS u8 | length u32 | topic, if text is not all of it | packet
 //
-// A value is the CRC-32C of bucket, key and body, and the body. A text is a topic or filter of textMax bytes at most, or
-// the first textMax bytes of a longer one and its SHA-256: keys of bbolt end at 32 KiB, those of MQTT at 64.
+// A value is the CRC-32C of bucket, key and body, and the body. A text is a topic or filter of textMax bytes at most,
+// or the first textMax bytes of a longer one and its SHA-256: keys of bbolt end at 32 KiB, those of MQTT at 64.
 const formatVersion = 1
 
 const textMax = 1024
@@ -92,7 +92,8 @@ func appendText(key []byte, text string) (_ []byte, whole bool) {
 	return append(key, sum[:]...), false
 }
 
-// parseText returns the topic or filter with the given key. rest is all of it where the key does not hold that, or empty.
+// parseText returns the topic or filter with the given key. rest is all of it where the key does not hold that, or
+// empty.
 func parseText(key, rest []byte) (text string, ok bool) {
 	if len(rest) == 0 {
 		return string(key), len(key) <= textMax

@@ -10,8 +10,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Store saves state in a directory of its own. Any goroutine may call its methods, but Load, which comes before
-// the first Begin, and Close, which comes after the last End. A nil Store keeps nothing: everything is in memory only.
+// Store saves state in a directory of its own. Any goroutine may call its methods, but Load, which comes before the
+// first Begin, and Close, which comes after the last End. A nil Store keeps nothing: everything is in memory only.
 type Store struct {
 	options Options  // immutable
 	file    string   // immutable; path of the database
@@ -77,8 +77,8 @@ func (s *Store) Highest() (sessionID, messageID uint64) {
 // Clean reports whether the Store was closed properly the last time, or is new: nothing that was noted is missing.
 func (s *Store) Clean() bool { return s == nil || s.foundClean }
 
-// Close saves what is pending, for closePatience at most when that fails, and closes the file. The error says how much
-// could not be saved. No Begin may follow.
+// Close saves what is pending, for closePatience at most when that fails, and closes the file. The error says how
+// much could not be saved. No Begin may follow.
 func (s *Store) Close() error {
 	if s == nil {
 		return nil

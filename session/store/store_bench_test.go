@@ -59,8 +59,8 @@ func measured(b *testing.B, o Options) (*Store, string) {
 	return s, dir
 }
 
-// BenchmarkQueuedAndAcknowledged notes what a QoS 1 message to one session costs: put and delete, message and entry, in
-// two Tx. One operation is one note.
+// BenchmarkQueuedAndAcknowledged notes what a QoS 1 message to one session costs: put and delete, message and entry,
+// in two Tx. One operation is one note.
 func BenchmarkQueuedAndAcknowledged(b *testing.B) {
 	s, _ := measured(b, Options{Interval: time.Hour})
 	defer s.Close()
@@ -83,9 +83,10 @@ func BenchmarkQueuedAndAcknowledged(b *testing.B) {
 
 var retainedCount = flag.Int("retained", 50_000, "messages in BenchmarkRetained")
 
-// BenchmarkRetained saves retained messages that are noted at 100,000 a second in random order, and loads them. A goroutine
-// that wakes every millisecond says how late that is: with nothing to do, with messages noted nowhere, and while they are
-// saved. -args -retained 1000000 is what the figures in the comments were measured with; TMPDIR chooses the disk.
+// BenchmarkRetained saves retained messages that are noted at 100,000 a second in random order, and loads them. A
+// goroutine that wakes every millisecond says how late that is: with nothing to do, with messages noted nowhere, and
+// while they are saved. -args -retained 1000000 is what the figures in the comments were measured with; TMPDIR
+// chooses the disk.
 func BenchmarkRetained(b *testing.B) {
 	const perMillisecond = 100
 	messages := *retainedCount

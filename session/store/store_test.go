@@ -76,7 +76,8 @@ func TestNilKeepsNothing(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// TestBatchGathersWhileOneIsSaved holds a commit up and requires that all that is noted meanwhile waits for one batch.
+// TestBatchGathersWhileOneIsSaved holds a commit up and requires that all that is noted meanwhile waits for one
+// batch.
 func TestBatchGathersWhileOneIsSaved(t *testing.T) {
 	s := opened(t, t.TempDir(), Options{Sync: Always})
 	saving, goOn := make(chan struct{}), make(chan struct{})

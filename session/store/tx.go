@@ -25,8 +25,8 @@ type Queued struct {
 	Released  bool   // PUBREC came: what is left is PUBREL and PUBCOMP
 }
 
-// End ends the change and returns the number of the batch that acknowledgements must wait for: 0 when there is no need,
-// because nothing was noted or, with Interval, saving works. Numbers never decrease.
+// End ends the change and returns the number of the batch that acknowledgements must wait for: 0 when there is no
+// need, because nothing was noted or, with Interval, saving works. Numbers never decrease.
 func (t *Tx) End() (batch uint64) {
 	if t == nil {
 		return 0
@@ -104,8 +104,8 @@ func (t *Tx) DeleteReceived(id uint64, packetID uint16) {
 	t.batch.received(id, packetID, false)
 }
 
-// PutMessage notes a message, a whole PUBLISH packet, that is queued for one session or several. It is called once for
-// a message; identifiers are never used again.
+// PutMessage notes a message, a whole PUBLISH packet, that is queued for one session or several. It is called once
+// for a message; identifiers are never used again.
 func (t *Tx) PutMessage(messageID uint64, packet []byte) {
 	if t == nil {
 		return
@@ -123,8 +123,8 @@ func (t *Tx) DeleteMessage(messageID uint64) {
 	t.batch.deleteMessage(messageID)
 }
 
-// PutQueued notes a message that is queued for a session, with Released false, and later, with Released true, that its
-// PUBREC came. The pair of q.Flow and q.Seq is never used again in the session.
+// PutQueued notes a message that is queued for a session, with Released false, and later, with Released true, that
+// its PUBREC came. The pair of q.Flow and q.Seq is never used again in the session.
 func (t *Tx) PutQueued(id uint64, q Queued) {
 	if t == nil {
 		return
@@ -142,8 +142,8 @@ func (t *Tx) DeleteQueued(id uint64, flow uint8, seq uint64) {
 	t.batch.deleteQueued(id, flow, seq)
 }
 
-// PutRetained notes the retained message of a topic: a whole PUBLISH packet with RETAIN set, and its QoS. topic is not
-// empty [MQTT-4.7.3-1].
+// PutRetained notes the retained message of a topic: a whole PUBLISH packet with RETAIN set, and its QoS. topic is
+// not empty [MQTT-4.7.3-1].
 func (t *Tx) PutRetained(topic string, packet []byte, qos byte) {
 	if t == nil {
 		return

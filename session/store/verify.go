@@ -72,8 +72,8 @@ func verify(path string) error {
 	return v.tree(root, nil, nil)
 }
 
-// metas reads both meta pages and returns the root of the latest transaction. One that is not valid is not passed over,
-// though bbolt would: it fits a sector and is never written in part, and the other one is a transaction older.
+// metas reads both meta pages and returns the root of the latest transaction. One that is not valid is not passed
+// over, though bbolt would: it fits a sector and is never written in part, and the other one is a transaction older.
 func (v *verifier) metas(size int64) (root uint64, err error) {
 	first, err := v.meta(0)
 	if err != nil {
