@@ -122,7 +122,7 @@ func (s *Store) openDatabase() error {
 }
 
 // databaseOptions returns how bbolt is used:
-//   - The list of free pages is not saved but found at Open: with it each commit after a large deletion writes it all.
+//   - The list of free pages is not saved but found at Open: else each commit after a large deletion writes it all.
 //   - The address space for 1 GiB is taken at once, so that growing up to there never moves the map.
 func databaseOptions() *bbolt.Options {
 	return &bbolt.Options{
