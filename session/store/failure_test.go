@@ -185,3 +185,25 @@ func until(t testing.TB, condition func() bool) {
 	t.Helper()
 	require.Eventually(t, condition, 30*time.Second, time.Millisecond)
 }
+
+// TestSlowSavesAreWaitedFor has a disk that takes longer than an interval: what is noted then is acknowledged when it is saved, so
+// that what may be lost does not grow without end.
+func TestSlowSavesAreWaitedFor(t *testing.T) {
+	s := opened(t, t.TempDir(), Options{Interval: IntervalMin})
+	disk := make(chan struct{})
+	s.fault = func() error {
+		<-disk
+		return nil
+	}
+	note := func(id uint64) uint64 {
+		tx := s.Begin()
+		tx.PutMessage(id, []byte("packet"))
+		return tx.End()
+	}
+	require.Zero(t, note(1))
+	id := uint64(1)
+	until(t, func() bool { id++; return note(id) > s.Committed() })
+	close(disk)
+	until(t, func() bool { id++; return note(id) == 0 })
+	require.NoError(t, s.Close())
+}

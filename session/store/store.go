@@ -30,6 +30,7 @@ type Store struct {
 
 	committed atomic.Uint64 // the highest batch on disk
 	failing   atomic.Bool   // the latest commit failed
+	late      atomic.Uint64 // a batch that took longer than an interval to save, if it is not committed
 	counters  counters      // atomic
 
 	// Of Load and then of the writer alone.
@@ -64,6 +65,12 @@ func (s *Store) Committed() uint64 {
 		return math.MaxUint64
 	}
 	return s.committed.Load()
+}
+
+// waits reports whether acknowledgements must wait for the commit of what is noted now: with Interval, too, while saving fails or
+// takes longer than an interval. So what was acknowledged and is not on disk was noted in two intervals at most.
+func (s *Store) waits() bool {
+	return s.options.Sync == Always || s.failing.Load() || s.late.Load() > s.committed.Load()
 }
 
 // Highest returns the highest identifiers of sessions and messages that Load found: new ones go on from there.

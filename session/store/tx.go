@@ -42,7 +42,7 @@ func (t *Tx) End() (batch uint64) {
 
 // Batch returns the number of the batch that what is noted here will be saved in, if that must be waited for, else 0; see End.
 func (t *Tx) Batch() uint64 {
-	if t != nil && (t.store.options.Sync == Always || t.store.failing.Load()) {
+	if t != nil && t.store.waits() {
 		return t.batch.number
 	}
 	return 0

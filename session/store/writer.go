@@ -96,6 +96,9 @@ func (s *Store) take() *batch {
 // save saves b, however often it must try, unless the Store is closed meanwhile and closePatience is over.
 func (s *Store) save(b *batch) {
 	b.topics = sortedKeys(b.retained)
+	if s.options.Sync == Interval {
+		defer time.AfterFunc(s.options.Interval, func() { s.late.Store(b.number) }).Stop()
+	}
 	pause, told := retryMin, time.Time{}
 	var deadline <-chan time.Time
 	closing := s.closing
