@@ -25,8 +25,10 @@ type acceptor struct {
 	listener net.Listener // set before run; nil when the server never came to listen
 	porters  []*porter    // immutable
 	turn     int          // of the porters: who is asked first
-	bucket   bucket
 
+	pacing     atomic.Pointer[pacing] // as configured, which may change; what it points to is immutable
+	paced      *pacing                // what bucket and waitingMax are made of
+	bucket     bucket
 	waitingMax int // in the backlog, while there is no token
 
 	failedPause time.Duration // after the latest failure in a row; 0: the last accept went well
@@ -57,15 +59,36 @@ func newAcceptor(s *Server) *acceptor {
 		closing: make(chan struct{}),
 		ended:   make(chan struct{}),
 	}
-	if rate := s.config.ConnectRate; rate > 0 {
-		a.bucket = newBucket(rate, s.config.ConnectBurst)
-		a.waitingMax = int(s.config.ConnectTimeout / a.bucket.every)
-	}
+	a.pacing.Store(pacingOf(&s.config))
+	a.adoptPacing()
 	for _, l := range s.loops {
 		p := &porter{acceptor: a, loop: l, enrolling: make(chan enrolment, enrollingMax/len(s.loops))}
 		a.porters = append(a.porters, p)
 	}
 	return a
+}
+
+// pacing says how fast connections are accepted: see Config.
+type pacing struct {
+	perSecond, burst int
+	waitMax          time.Duration
+}
+
+func pacingOf(c *Config) *pacing {
+	return &pacing{perSecond: c.ConnectRate, burst: c.ConnectBurst, waitMax: c.ConnectTimeout}
+}
+
+// adoptPacing takes over how fast to accept, when that has changed, with all tokens of a quiet time.
+func (a *acceptor) adoptPacing() {
+	p := a.pacing.Load()
+	if a.paced != nil && *p == *a.paced {
+		return
+	}
+	a.paced, a.bucket, a.waitingMax = p, bucket{}, 0
+	if p.perSecond > 0 {
+		a.bucket = newBucket(p.perSecond, p.burst)
+		a.waitingMax = int(p.waitMax / a.bucket.every)
+	}
 }
 
 // run accepts until close.
@@ -106,6 +129,7 @@ func (a *acceptor) awaitToken() bool {
 			return false
 		default:
 		}
+		a.adoptPacing()
 		wait := a.bucket.wait(time.Now())
 		if wait == 0 {
 			return true
@@ -128,7 +152,7 @@ func (a *acceptor) refuseExcess() {
 			return
 		}
 		a.refusedRate.add(1)
-		a.server.lines.refusedRate(a.server, c.RemoteAddr())
+		a.server.lines.refusedRate(a.server, c.RemoteAddr(), a.paced)
 		c.Close()
 	}
 }

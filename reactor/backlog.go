@@ -95,7 +95,7 @@ func (l *loop) add(b *backlog, it item) int32 {
 // put stores an item, and with it a reference to its share.
 func (l *loop) put(it item) int32 {
 	l.holdShare(it.share)
-	if l.server.buffered.Add(itemBytes) > int64(l.server.limits.TotalBufferBytes) {
+	if l.server.buffered.Add(itemBytes) > l.server.bufferedMax.Load() {
 		l.relieveDue = true
 	}
 	return l.items.put(it)

@@ -378,7 +378,8 @@ func TestOthersAreServedWhileReadersArePostponed(t *testing.T) {
 // The connection for which most waits is closed when the buffers of all are full.
 func TestLargestIsCutOffFirst(t *testing.T) {
 	s := stillServer(t, 1)
-	s.config.ClientBufferBytes, s.limits.TotalBufferBytes = 64<<10, 100<<10
+	s.config.ClientBufferBytes = 64 << 10
+	s.bufferedMax.Store(100 << 10)
 	l := s.loops[0]
 	publisher, _ := join(t, l, "publisher")
 	large := joinSlow(t, l, "large", "a", "b")
@@ -437,7 +438,7 @@ func playBooks(t *testing.T, policy SlowPolicy, random *rand.Rand) {
 	s := stillServer(t, 1)
 	s.config.SlowPolicy = policy
 	s.config.ClientBufferBytes = 2<<10 + random.IntN(32<<10)
-	s.limits.TotalBufferBytes = 8<<10 + random.IntN(128<<10)
+	s.bufferedMax.Store(8<<10 + random.Int64N(128<<10))
 	l := s.loops[0]
 	publisher, _ := join(t, l, "publisher")
 	for n := range random.IntN(60) {
@@ -561,7 +562,8 @@ func TestConflateWithGrowingMessages(t *testing.T) {
 // Whoever is known to have the largest backlog on whichever loop goes first.
 func TestLargestOnAnotherLoopIsCutOff(t *testing.T) {
 	s := stillServer(t, 2)
-	s.config.ClientBufferBytes, s.limits.TotalBufferBytes = 256<<10, 150<<10
+	s.config.ClientBufferBytes = 256 << 10
+	s.bufferedMax.Store(150 << 10)
 	here, there := s.loops[0], s.loops[1]
 	publisher, _ := join(t, here, "publisher")
 	small := joinSlow(t, here, "small", "a")

@@ -15,8 +15,8 @@ type Limits struct {
 	Connections int    // open sockets, those not yet connected and those about to be refused included
 	Descriptors uint64 // the process's limit
 
-	TotalBufferBytes int // of what waits for all readers together
-	TotalQueueBytes  int // of QoS 1 and 2 messages that wait for all clients together
+	TotalBufferBytes int // of what waits for all readers together; set by Server.Limits
+	TotalQueueBytes  int // of QoS 1 and 2 messages that wait for all clients together; set by Server.Limits
 	Sessions         int // of clients that are away
 }
 

@@ -17,6 +17,8 @@ import (
 // lines writes the log lines whose number clients decide, and collapses them to a count when
 // there are too many. Any goroutine may call its methods.
 type lines struct {
+	perSecond atomic.Int64 // of each lineLimit
+
 	connects, disconnects lineLimit
 	strangers             lineLimit // connections that were never accepted
 	refusals              lineLimit // messages for $SYS
@@ -39,18 +41,23 @@ func (k *seldomLine) allow() bool {
 // lineLimit counts the lines of one kind in the current second.
 type lineLimit struct{ written atomic.Int64 }
 
+// logs reports whether lines of the level are written at all; zerolog's global level may change at any time.
+func (s *Server) logs(level zerolog.Level) bool {
+	return level >= s.log.GetLevel() && level >= zerolog.GlobalLevel()
+}
+
 func (s *Server) mayLog(k *lineLimit) bool {
-	return k.written.Add(1) <= int64(s.config.LogLinesPerSecond)
+	return k.written.Add(1) <= s.lines.perSecond.Load()
 }
 
 // newSecond begins a new second and returns how many lines the last one held back.
 func (s *Server) newSecond(k *lineLimit) int64 {
-	return max(0, k.written.Swap(0)-int64(s.config.LogLinesPerSecond))
+	return max(0, k.written.Swap(0)-s.lines.perSecond.Load())
 }
 
 // connected tells of a client that was accepted.
 func (n *lines) connected(s *Server, c *conn, present bool) {
-	if s.log.GetLevel() > zerolog.InfoLevel || !s.mayLog(&n.connects) {
+	if !s.logs(zerolog.InfoLevel) || !s.mayLog(&n.connects) {
 		return
 	}
 	s.log.Info().Str("client_id", cut(c.session.ClientID)).Stringer("remote", c.gc.RemoteAddr()).
@@ -65,7 +72,7 @@ func (n *lines) disconnected(s *Server, c *conn) {
 	if !c.connected {
 		level, limit = zerolog.DebugLevel, &n.strangers
 	}
-	if level < s.log.GetLevel() || !s.mayLog(limit) {
+	if !s.logs(level) || !s.mayLog(limit) {
 		return
 	}
 	event := s.log.WithLevel(level)
@@ -81,7 +88,7 @@ func (n *lines) disconnected(s *Server, c *conn) {
 // stranger tells of a client of another protocol, when it is known which: whoever runs the broker may want to
 // know.
 func (n *lines) stranger(s *Server, c *conn, err error) {
-	if s.log.GetLevel() > zerolog.InfoLevel || !isStranger(err) || !s.mayLog(&n.strangers) {
+	if !s.logs(zerolog.InfoLevel) || !isStranger(err) || !s.mayLog(&n.strangers) {
 		return
 	}
 	s.log.Info().Stringer("remote", c.gc.RemoteAddr()).Str("reason", err.Error()).Msg("client speaks another protocol")
@@ -89,7 +96,7 @@ func (n *lines) stranger(s *Server, c *conn, err error) {
 
 // publishRefused tells of a message of c's for a topic under $SYS: the client's affair, a debug line.
 func (n *lines) publishRefused(s *Server, c *conn, topic []byte) {
-	if s.log.GetLevel() > zerolog.DebugLevel || !s.mayLog(&n.refusals) {
+	if !s.logs(zerolog.DebugLevel) || !s.mayLog(&n.refusals) {
 		return
 	}
 	s.log.Debug().Str("client_id", cut(c.clientID())).Str("topic", cut(string(topic))).
@@ -164,12 +171,12 @@ func (n *lines) acceptFailed(s *Server, err error) {
 }
 
 // refusedRate tells that a client was turned away because too many come at a time.
-func (n *lines) refusedRate(s *Server, remote net.Addr) {
+func (n *lines) refusedRate(s *Server, remote net.Addr, p *pacing) {
 	if !n.rateRefusals.allow() {
 		return
 	}
-	s.log.Warn().Stringer("remote", remote).Int("connect_rate", s.config.ConnectRate).
-		Int("connect_burst", s.config.ConnectBurst).
+	s.log.Warn().Stringer("remote", remote).Int("connect_rate", p.perSecond).
+		Int("connect_burst", p.burst).
 		Msg("too many clients connect at a time: some are turned away; -connect-rate and -connect-burst let more in")
 }
 

@@ -133,6 +133,6 @@ func (c *Config) queueLimits(s *Server) session.Limits {
 		Inflight:   c.MaxInflight,
 		Messages:   c.QueuedMessagesMax,
 		Bytes:      c.QueuedBytesMax,
-		TotalBytes: s.limits.TotalQueueBytes,
+		TotalBytes: int(s.queuedMax.Load()),
 	}
 }

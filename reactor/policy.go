@@ -104,7 +104,7 @@ func (l *loop) fits(c *conn, bytes int) bool {
 
 // memoryFull reports whether the backlogs of all clients together take as much memory as they may. Each copy that
 // is shared counts once.
-func (s *Server) memoryFull() bool { return s.buffered.Load() >= int64(s.limits.TotalBufferBytes) }
+func (s *Server) memoryFull() bool { return s.buffered.Load() >= s.bufferedMax.Load() }
 
 // overflow does with messages for c what the policy says when there is no room for all of them.
 func (l *loop) overflow(c *conn, packets []byte, messages uint64, copies *shares) {

@@ -97,7 +97,7 @@ func (s *Server) endSession(stored *session.Session) {
 // It is called every second on a goroutine of its own.
 func (s *Server) expireSessions(now time.Time) {
 	for range expireMax {
-		stored := s.absent.TakeLeftBefore(now.Add(-s.config.SessionExpiry).UnixMilli())
+		stored := s.absent.TakeLeftBefore(now.Add(-time.Duration(s.expiry.Load())).UnixMilli())
 		if stored == nil {
 			return
 		}

@@ -21,10 +21,11 @@ import (
 type Server struct {
 	gnet.BuiltinEventEngine
 
-	config Config // immutable
-	limits Limits // immutable
-	log    zerolog.Logger
-	lines  lines
+	config  Config // immutable: what New was given
+	current current
+	limits  Limits // immutable
+	log     zerolog.Logger
+	lines   lines
 
 	table    *session.Table[conn]
 	clients  *session.Clients[conn]
@@ -43,10 +44,13 @@ type Server struct {
 	end       func()        // closes ending, at the first call
 	stopped   chan struct{} // closed when the loops have ended
 
-	loops     []*loop      // immutable
-	buffered  atomic.Int64 // bytes that the backlogs of all loops take; what they share counts once
-	relieving atomic.Bool  // a connection is going to be closed because they are full
-	stopping  atomic.Bool
+	loops       []*loop      // immutable
+	buffered    atomic.Int64 // bytes that the backlogs of all loops take; what they share counts once
+	bufferedMax atomic.Int64 // how many they may
+	relieving   atomic.Bool  // a connection is going to be closed because they are full
+	queuedMax   atomic.Int64 // bytes that QoS 1 and 2 messages may take that wait for all clients together
+	expiry      atomic.Int64 // how long the Session of a client that is away is kept; a time.Duration
+	stopping    atomic.Bool
 
 	sessionsEvicted, sessionsExpired atomic.Uint64
 	ended                            [2][Reasons]atomic.Uint64 // messages above QoS 0 that were lost with their session, by QoS - 1
@@ -71,8 +75,6 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	limits.TotalBufferBytes = orQuarter(config.TotalBufferBytes)
-	limits.TotalQueueBytes = orQuarter(config.TotalQueueBytes)
 	if limits.Sessions = config.SessionsMax; limits.Sessions == 0 {
 		limits.Sessions = limits.MaxClients / 2
 	}
@@ -89,6 +91,8 @@ func New(config Config) (*Server, error) {
 		ending:    make(chan struct{}),
 		stopped:   make(chan struct{}),
 	}
+	s.current.config = &s.config
+	s.takeOver(&s.config)
 	s.end = sync.OnceFunc(func() { close(s.ending) })
 	for i := range config.Loops {
 		s.loops = append(s.loops, newLoop(s, i))
@@ -102,7 +106,11 @@ func New(config Config) (*Server, error) {
 }
 
 // Limits returns the limits in force.
-func (s *Server) Limits() Limits { return s.limits }
+func (s *Server) Limits() Limits {
+	limits := s.limits
+	limits.TotalBufferBytes, limits.TotalQueueBytes = int(s.bufferedMax.Load()), int(s.queuedMax.Load())
+	return limits
+}
 
 // Listening is closed when the server accepts clients.
 func (s *Server) Listening() <-chan struct{} { return s.listening }

@@ -21,8 +21,9 @@ import (
 // sysTree holds the $SYS messages and knows what was published last. What is not said to be something
 // else is confined to the goroutine of rounds.
 type sysTree struct {
-	server   *Server          // immutable
-	retained *router.Retained // for replays: the users' messages neither fill it nor count in it
+	server   *Server            // immutable
+	interval chan time.Duration // holds a new time between rounds
+	retained *router.Retained   // for replays: the users' messages neither fill it nor count in it
 
 	started    time.Time
 	published  map[string]string // topic -> payload
@@ -51,6 +52,7 @@ const (
 func newSysTree(s *Server) *sysTree {
 	return &sysTree{
 		server:    s,
+		interval:  make(chan time.Duration, 1),
 		retained:  router.NewRetained(sysMessagesMax, sysBytesMax),
 		started:   time.Now(),
 		published: make(map[string]string),
@@ -58,16 +60,20 @@ func newSysTree(s *Server) *sysTree {
 }
 
 // run does a round at once, so that early subscribers find all topics, and then one per interval, until the
-// server has stopped. It returns at once when $SYS is turned off.
+// server has stopped. While $SYS is turned off it waits to be turned on.
 func (t *sysTree) run() {
-	interval := t.server.config.SysInterval
-	if interval == 0 {
-		return
-	}
-	for {
-		t.round(time.Now())
+	for interval := t.server.config.SysInterval; ; {
+		var due <-chan time.Time
+		if interval > 0 {
+			t.round(time.Now())
+			due = time.After(untilMultiple(time.Now(), interval))
+		}
 		select {
-		case <-time.After(untilMultiple(time.Now(), interval)):
+		case <-due:
+		case interval = <-t.interval:
+			if interval == 0 {
+				t.publish(t.changes(nil, true)) // what is there is removed
+			}
 		case <-t.server.stopped:
 			return
 		}

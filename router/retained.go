@@ -33,8 +33,8 @@ func (m *RetainedMessage) Packet() []byte {
 
 // Retained holds the retained messages. Any goroutine may call its methods.
 type Retained struct {
-	messagesMax, bytesMax int64 // immutable
-	nodeBytes             int   // immutable; topicNodeBytes, but in tests that count packets only
+	messagesMax, bytesMax atomic.Int64
+	nodeBytes             int // immutable; topicNodeBytes, but in tests that count packets only
 
 	seed     maphash.Seed
 	shards   [shardCount]retainedShard // by the first level of the topic
@@ -88,16 +88,19 @@ func (n *topicNode) bare() bool { return n.message == nil && n.first == nil }
 
 // NewRetained returns an empty store with the given limits.
 func NewRetained(messagesMax, bytesMax int) *Retained {
-	r := &Retained{
-		messagesMax: int64(messagesMax),
-		bytesMax:    int64(bytesMax),
-		nodeBytes:   topicNodeBytes,
-		seed:        maphash.MakeSeed(),
-	}
+	r := &Retained{nodeBytes: topicNodeBytes, seed: maphash.MakeSeed()}
+	r.SetLimits(messagesMax, bytesMax)
 	for i := range r.shards {
 		r.shards[i].edges = make(map[topicEdge]*topicNode)
 	}
 	return r
+}
+
+// SetLimits changes the limits. What is retained beyond them stays until it is replaced by something larger or
+// cleared.
+func (r *Retained) SetLimits(messagesMax, bytesMax int) {
+	r.messagesMax.Store(int64(messagesMax))
+	r.bytesMax.Store(int64(bytesMax))
 }
 
 // Len returns how many messages are retained.
@@ -144,10 +147,10 @@ func (n *topicNode) replace(m *RetainedMessage) {
 
 // reserve counts a message in, unless that would pass a limit.
 func (r *Retained) reserve(messages, bytes int64) bool {
-	if !addWithin(&r.messages, messages, r.messagesMax) {
+	if !addWithin(&r.messages, messages, r.messagesMax.Load()) {
 		return false
 	}
-	if !addWithin(&r.bytes, bytes, r.bytesMax) {
+	if !addWithin(&r.bytes, bytes, r.bytesMax.Load()) {
 		r.messages.Add(-messages)
 		return false
 	}
