@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +15,26 @@ import (
 	"mqttd/reactor"
 	"mqttd/reactor/admin"
 )
+
+// parseFlags returns what a command line alone asks for, and its faults as one line.
+func parseFlags(args []string, out io.Writer) (o struct {
+	options
+	done bool
+}, err error) {
+	c, err := parseCommand(args, out)
+	if err != nil || c.done {
+		o.done = c.done
+		return o, err
+	}
+	configured, faults := c.configure(nil)
+	if len(faults) > 0 {
+		var text bytes.Buffer
+		complain(faults, &text)
+		return o, errors.New(strings.TrimSpace(text.String()))
+	}
+	o.options = configured.options
+	return o, nil
+}
 
 func TestFlagsSetTheConfiguration(t *testing.T) {
 	o, err := parseFlags([]string{"-port", "1884", "-host", "127.0.0.1", "-loops", "3", "-max-clients", "50",

@@ -32,7 +32,7 @@ var floors = map[string]struct{ own, others []string }{
 	},
 	"cmd/mqttd": {
 		own:    []string{"reactor"},
-		others: []string{"github.com/mattn/go-isatty", "github.com/rs/zerolog"},
+		others: []string{"github.com/mattn/go-isatty", "github.com/rs/zerolog", "go.yaml.in/yaml/v3"},
 	},
 	"cmd/mqttbench": {own: []string{"bench"}, others: []string{"github.com/mattn/go-isatty"}},
 }
@@ -43,6 +43,7 @@ var engines = map[string]string{
 	"github.com/panjf2000/gnet/v2/...":        "reactor",
 	"github.com/prometheus/client_golang/...": "reactor/admin",
 	"go.etcd.io/bbolt/...":                    "session/store",
+	"go.yaml.in/yaml/v3":                      "cmd/mqttd",
 }
 
 // TestImportsPointDown parses every Go file of the module.

@@ -16,7 +16,8 @@ const (
 )
 
 // newLog returns a logger that never blocks: an event loop must not wait for a terminal or a
-// full pipe. flush ends it and writes what is left, as far as somebody reads it.
+// full pipe. What it writes depends on zerolog's global level, so that this can change at any time.
+// flush ends it and writes what is left, as far as somebody reads it.
 func newLog(o options, w *os.File) (log zerolog.Logger, flush func()) {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00" // RFC 3339 with milliseconds
 	zerolog.MessageFieldName = "msg"
@@ -25,7 +26,7 @@ func newLog(o options, w *os.File) (log zerolog.Logger, flush func()) {
 		format = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !isatty.IsTerminal(w.Fd())}
 	}
 	lines := newLogLines(format)
-	return zerolog.New(lines).Level(o.logLevel).With().Timestamp().Logger(), lines.flush
+	return zerolog.New(lines).With().Timestamp().Logger(), lines.flush
 }
 
 // logLines carries lines to a writer that may block, and drops those for which there is no room.

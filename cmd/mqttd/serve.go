@@ -18,9 +18,10 @@ import (
 const drainMax = 3 * time.Second
 
 // serve runs the broker until a signal and returns the exit code.
-func serve(o options) int {
+func serve(c command, o configuration) int {
 	signal.Ignore(syscall.SIGPIPE) // a log reader that goes away must not take the broker along
-	log, flushLog := newLog(o, os.Stderr)
+	zerolog.SetGlobalLevel(o.logLevel)
+	log, flushLog := newLog(o.options, os.Stderr)
 	defer flushLog()
 	o.config.Log, o.config.Version = log, version
 	server, err := reactor.New(o.config)
@@ -29,7 +30,7 @@ func serve(o options) int {
 		return exitTryAgain // flags were checked: what is missing is a resource
 	}
 	warn(log, o.config, server.Limits())
-	console, code := openAdmin(log, o, server)
+	console, code := openAdmin(log, o.options, server)
 	if code != exitOK {
 		return code
 	}
@@ -39,17 +40,15 @@ func serve(o options) int {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		for range hangups {
-			log.Info().Msg("SIGHUP: there is no configuration file to read again")
-		}
-	}()
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run() }()
 	select {
 	case <-server.Listening():
-		announce(log, o.config, server)
+		announce(log, o.config, c.file, server)
+		tellOverrides(log, &o)
 		serveAdmin(log, console)
+		reloader := reloader{command: c, inForce: o, server: server, log: log}
+		go reloader.serve(hangups)
 		return wait(log, server, signals, ended)
 	case err := <-ended:
 		return failed(log, o.config, err)
@@ -93,10 +92,14 @@ func warn(log zerolog.Logger, c reactor.Config, l reactor.Limits) {
 	}
 }
 
-func announce(log zerolog.Logger, c reactor.Config, server *reactor.Server) {
+func announce(log zerolog.Logger, c reactor.Config, file string, server *reactor.Server) {
 	l := server.Limits()
-	log.Info().Str("version", version).Str("listener", server.Addr()).Int("loops", c.Loops).
-		Int("max_clients", l.MaxClients).Msg("mqttd listens for MQTT 3.1 and 3.1.1, anyone may connect")
+	event := log.Info().Str("version", version).Str("listener", server.Addr()).Int("loops", c.Loops).
+		Int("max_clients", l.MaxClients)
+	if file != "" {
+		event = event.Str("config", file)
+	}
+	event.Msg("mqttd listens for MQTT 3.1 and 3.1.1, anyone may connect")
 	log.Info().Int("connections", l.Connections).Uint64("descriptors", l.Descriptors).
 		Stringer("connect_timeout", c.ConnectTimeout).Int("connect_rate", c.ConnectRate).Int("connect_burst", c.ConnectBurst).
 		Int("max_connect_size", c.ConnectBytesMax).Int("max_packet_size", c.MaxPacketBytes).

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// size is a flag that takes a number of bytes, as in 65536, 64KiB, 1MiB or 1GiB.
+// size is a number of bytes, as in 65536, 64KiB, 1MiB or 1GiB.
 type size struct{ bytes *int }
 
 var sizeUnits = []struct {
@@ -17,9 +17,6 @@ var sizeUnits = []struct {
 
 // String returns the size with the largest unit that leaves no rest.
 func (s size) String() string {
-	if s.bytes == nil { // the flag package asks a zero value
-		return ""
-	}
 	for _, unit := range sizeUnits {
 		if *s.bytes > 0 && *s.bytes%unit.bytes == 0 {
 			return strconv.Itoa(*s.bytes/unit.bytes) + unit.suffix
