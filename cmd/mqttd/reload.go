@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -51,23 +52,23 @@ func (r *reloader) reload(environment []string) {
 		return
 	}
 	zerolog.SetGlobalLevel(min(r.inForce.logLevel, asked.logLevel)) // what changes is told as the more talkative one would
-	changed, restart, n := zerolog.Dict(), []string{}, 0
+	tellOverrides(r.log, &asked)
+	changed, restart := zerolog.Dict(), []string{}
 	for _, s := range settings {
 		was, is := s.value(&r.inForce.options), s.value(&asked.options).String()
 		switch {
 		case was.String() == is:
 		case s.live():
 			changed = changed.Str(s.key, was.String()+" -> "+is)
-			n++
 			_ = was.Set(is) // it has come from a text
 		default:
 			restart = append(restart, s.key)
 		}
 	}
-	r.log.Info().Str("config", r.command.file).Dict("changed", changed).Msgf("configuration read again: %d settings changed", n)
+	event, note := r.log.Info(), ""
 	if len(restart) > 0 {
-		r.log.Warn().Strs("settings", restart).Msgf("needs a restart: %s", either(restart, "and"))
+		event, note = r.log.Warn().Strs("needs_restart", restart), "; needs a restart: "+strings.Join(restart, ", ")
 	}
-	tellOverrides(r.log, &asked)
+	event.Str("config", r.command.file).Dict("changed", changed).Msg("configuration read again" + note)
 	zerolog.SetGlobalLevel(r.inForce.logLevel)
 }
