@@ -77,11 +77,11 @@ func TestReconfigureTakesOrNamesEachSetting(t *testing.T) {
 		after := s.current.config
 		if setting.live {
 			assert.Empty(t, restart, setting.flag)
-			assert.Equal(t, setting.field(&c), setting.field(&*after), setting.flag)
+			assert.Equal(t, setting.field(&c), setting.field(after), setting.flag)
 			continue
 		}
 		assert.Equal(t, []string{setting.flag}, restart)
-		assert.Equal(t, setting.field(&before), setting.field(&*after), setting.flag)
+		assert.Equal(t, setting.field(&before), setting.field(after), setting.flag)
 	}
 	for _, l := range s.loops {
 		assert.Same(t, s.current.config, ask(t, s, l, func(l *loop) *Config { return l.config }))
