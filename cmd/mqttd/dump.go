@@ -20,7 +20,8 @@ func dump(c *configuration, out io.Writer) {
 			}
 		}
 		above = above[:min(depth, len(above))]
-		fmt.Fprintf(out, "%s%s: %s # %v\n", strings.Repeat("  ", depth), path[depth], scalar(s, &c.options), printable(c.origins[s].String()))
+		fmt.Fprintf(out, "%s%s: %s # %s\n", strings.Repeat("  ", depth), path[depth], scalar(s, &c.options),
+			printable(c.origins[s].String()))
 	}
 }
 

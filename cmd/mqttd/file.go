@@ -132,8 +132,8 @@ func (f *file) unreadable(content []byte) bool {
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // syntaxFault returns the line of an error of the YAML library, and its text without that. The library counts lines
-// from 1 when it splits the text into tokens, from 0 when it puts these together, and does not tell
-// of the first one.
+// from 1 when it splits the text into tokens, from 0 when it puts these together, and does not tell of the
+// first one.
 func syntaxFault(err error) (line int, format, text string) {
 	text = strings.TrimPrefix(err.Error(), "yaml: ")
 	if !strings.HasPrefix(text, "unknown anchor") { // of which it never says where

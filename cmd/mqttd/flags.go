@@ -70,9 +70,11 @@ func parseCommand(args []string, out io.Writer) (command, error) {
 		c.done = true
 		fmt.Fprintln(out, versionLine())
 	case daemon:
-		return c, errors.New("-d: mqttd stays in the foreground; systemd, a container or a shell's & puts it in the background")
+		return c, errors.New("-d: mqttd stays in the foreground; systemd, a container or a shell's & puts it " +
+			"in the background")
 	case set.NArg() > 0:
-		return c, fmt.Errorf("unexpected argument %q: all settings are flags, a configuration file is given with -c", set.Arg(0))
+		return c, fmt.Errorf("unexpected argument %q: all settings are flags, a configuration file is given with -c",
+			set.Arg(0))
 	}
 	return c, nil
 }
@@ -96,7 +98,8 @@ func (r *recorder) Set(text string) error {
 	if err := r.value.Set(text); err != nil {
 		return err
 	}
-	r.command.flags = append(r.command.flags, given{r.setting, text, origin{source: fromFlag, name: r.setting.flag}})
+	at := origin{source: fromFlag, name: r.setting.flag}
+	r.command.flags = append(r.command.flags, given{r.setting, text, at})
 	return nil
 }
 

@@ -51,7 +51,8 @@ func (r *reloader) reload(environment []string) {
 		r.log.Error().Err(err).Msg("not reloaded: the configuration before stays in force")
 		return
 	}
-	zerolog.SetGlobalLevel(min(r.inForce.logLevel, asked.logLevel)) // what changes is told as the more talkative one would
+	// What changes is told at the more talkative of two levels.
+	zerolog.SetGlobalLevel(min(r.inForce.logLevel, asked.logLevel))
 	tellOverrides(r.log, &asked)
 	changed, restart := zerolog.Dict(), []string{}
 	for _, s := range settings {
