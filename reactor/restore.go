@@ -28,6 +28,21 @@ func (s *Server) openStore() error {
 	if s.config.DataDir == "" {
 		return nil
 	}
+	if err := s.restore(); err != nil {
+		return fmt.Errorf("%w: %w", ErrDataDir, err)
+	}
+	return nil
+}
+
+// Errors of New about the data directory.
+var (
+	// ErrDataDir is all of them. The text names the file, the cause and the remedy.
+	ErrDataDir = errors.New("data directory")
+	// ErrDataDirHeld says that another process has it.
+	ErrDataDirHeld = store.ErrHeld
+)
+
+func (s *Server) restore() error {
 	sync, err := store.ParseSync(s.config.Sync)
 	if err != nil {
 		return err

@@ -27,6 +27,9 @@ func serve(c command, o configuration) int {
 	server, err := reactor.New(o.config)
 	if err != nil {
 		log.Error().Err(err).Msg("cannot start")
+		if errors.Is(err, reactor.ErrDataDir) && !errors.Is(err, reactor.ErrDataDirHeld) {
+			return exitFailed // starting again does not help
+		}
 		return exitTryAgain // flags were checked: what is missing is a resource
 	}
 	warn(log, o.config, server.Limits())
@@ -109,6 +112,9 @@ func announce(log zerolog.Logger, c reactor.Config, file string, server *reactor
 		Int("max_filters", c.FiltersMax).Int("max_subscribe_filters", c.SubscribeFiltersMax).
 		Int("max_retained", c.RetainedMessagesMax).Int("max_retained_bytes", c.RetainedBytesMax).
 		Int("max_client_id", c.ClientIDBytesMax).Int("max_will_size", c.WillBytesMax).Int("log_rate", c.LogLinesPerSecond).
+		Int("max_inflight", c.MaxInflight).Int("max_queued_messages", c.QueuedMessagesMax).
+		Int("max_queued_bytes", c.QueuedBytesMax).Int("total_queue", l.TotalQueueBytes).
+		Int("max_sessions", l.Sessions).Stringer("session_expiry", c.SessionExpiry).
 		Stringer("sys_interval", c.SysInterval).Msg("limits in force")
 }
 
