@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 const (
@@ -21,6 +23,8 @@ const (
 	patience = time.Minute
 	// attempts is how often a test may try what a machine that stands still for seconds spoils (chosen).
 	attempts = 3
+	// reconnectInterval is when a persistent client tries again, if it can be told (chosen: soon).
+	reconnectInterval = 50 * time.Millisecond
 )
 
 func TestMain(m *testing.M) {
@@ -32,14 +36,29 @@ type client struct {
 	name string
 	// require fails the test when the tool is not installed.
 	require func(t *testing.T)
-	// publish sends the messages in order over one connection (mosquitto_pub: one each), ends with
-	// DISCONNECT, and returns when each message is complete at its QoS.
+	// publish sends the messages in order over one connection (mosquitto_pub: one each), without
+	// waiting for acknowledgements in between, ends with DISCONNECT, and returns when each message is
+	// complete at its QoS.
 	publish func(on connection, messages ...message) error
-	// subscribe connects, sends one SUBSCRIBE and returns after the SUBACK.
+	// subscribe connects, sends one SUBSCRIBE and returns after the SUBACK. Without filters it sends
+	// none and returns after the CONNACK.
 	subscribe func(t *testing.T, on connection, qos byte, filters ...string) *subscription
+	// alwaysSubscribes says that the tool cannot resume a session without a SUBSCRIBE.
+	alwaysSubscribes bool
 }
 
-var clients = []client{mosquitto, paho, mqttjs}
+var clients = []client{mosquitto, paho, pahoPython, mqttjs}
+
+// resume connects to the session that the Server has for the Client Identifier, with its filters.
+func (c client) resume(t *testing.T, on connection, qos byte, filters ...string) *subscription {
+	t.Helper()
+	if c.alwaysSubscribes {
+		return c.subscribe(t, on, qos, filters...)
+	}
+	s := c.subscribe(t, on, qos)
+	require.True(t, s.sessionPresent, "the Server has forgotten the session")
+	return s
+}
 
 // forEachClient runs the story with each client, side by side.
 func forEachClient(t *testing.T, story func(t *testing.T, c client)) {
@@ -66,6 +85,7 @@ type connection struct {
 	clientID         string
 	version          byte // the Protocol Level: 3 is MQTT 3.1, 4 is MQTT 3.1.1
 	keepAliveSeconds int  // 0 turns the Keep Alive off
+	persistent       bool // Clean Session 0; and the client connects again when it has lost its connection
 	will             *message
 }
 
