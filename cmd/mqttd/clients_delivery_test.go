@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -39,15 +38,4 @@ func TestPahoSubscribesManyFiltersAtOnce(t *testing.T) {
 	for _, m := range messages {
 		require.Equal(t, m, s.next(t))
 	}
-}
-
-// People's scripts read one message and go on: mosquitto_sub -C 1 -W seconds.
-func TestMosquittoSubEndsAfterItsMessage(t *testing.T) {
-	mosquitto.require(t)
-	b := startBroker(t)
-	topic := freshTopic(t)
-	_, sub := mosquittoSub(t, b.connect(), "-C", "1", "-W", fmt.Sprint(2*patience/time.Second), "-t", topic)
-	require.NoError(t, mosquitto.publish(b.connect(), message{Topic: topic, Payload: "the only one"}))
-	await(t, sub.exited, "mosquitto_sub to end, long before its own time-out")
-	require.Equal(t, 0, sub.cmd.ProcessState.ExitCode())
 }

@@ -21,7 +21,8 @@ var paho = client{
 }
 
 func pahoPublish(on connection, messages ...message) error {
-	c := mqtt.NewClient(pahoOptions(on))
+	store := mqtt.NewMemoryStore()
+	c := mqtt.NewClient(pahoOptions(on).SetStore(store))
 	if err := pahoWait(c.Connect()); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -34,7 +35,21 @@ func pahoPublish(on connection, messages ...message) error {
 			return fmt.Errorf("publish to %s: %w", messages[i].Topic, err)
 		}
 	}
+	if err := pahoWaitForAcknowledgements(store); err != nil {
+		return err
+	}
 	c.Disconnect(pahoQuiesceMilliseconds)
+	return nil
+}
+
+// pahoWaitForAcknowledgements returns when nothing is left in the store: after a reconnect the token of
+// a message is complete as soon as that is sent again.
+func pahoWaitForAcknowledgements(store mqtt.Store) error {
+	for deadline := time.Now().Add(patience); len(store.All()) > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not acknowledged after %v: %v", patience, store.All())
+		}
+	}
 	return nil
 }
 
