@@ -160,3 +160,16 @@ func (c *cutter) all(kind packetKind) []passed {
 	defer c.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(c.passed), func(p passed) bool { return p.packetKind != kind })
 }
+
+// countFromBroker returns how many packets of each type the broker has sent.
+func (c *cutter) countFromBroker() map[byte]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	counts := make(map[byte]int)
+	for _, p := range c.passed {
+		if !p.fromClient {
+			counts[p.packetType]++
+		}
+	}
+	return counts
+}
