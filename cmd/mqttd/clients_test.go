@@ -89,9 +89,11 @@ type connection struct {
 	will             *message
 }
 
-// freshTopic returns a topic of the test's own, also when many runs aim at one broker.
+var topicCount atomic.Uint32
+
+// freshTopic returns a topic that nobody else uses, also when many runs aim at one broker.
 func freshTopic(t *testing.T) string {
-	return fmt.Sprint(t.Name(), "/", os.Getpid())
+	return fmt.Sprint(t.Name(), "/", os.Getpid(), "-", topicCount.Add(1))
 }
 
 var connectionCount atomic.Uint32

@@ -11,14 +11,12 @@ A connection that resumes a session does not subscribe again. SIGTERM ends the p
 import json
 import signal
 import sys
-import threading
 
 from options import connect, exit_when_lost, new_client
 
 arguments = json.loads(sys.argv[1])
 connection, filters, qos = arguments["connection"], arguments["filters"], arguments["qos"]
 session = {"present": False}
-ended = threading.Event()
 
 
 def say(value):
@@ -58,8 +56,8 @@ def on_disconnect(client, userdata, code):
 client = new_client(connection)
 client.on_connect, client.on_subscribe = on_connect, on_subscribe
 client.on_message, client.on_disconnect = on_message, on_disconnect
-signal.signal(signal.SIGTERM, lambda *_: ended.set())
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # in the client's thread too
 connect(client, connection)
-ended.wait()
+signal.sigwait({signal.SIGTERM})
 client.disconnect()
 client.loop_stop()
