@@ -2,12 +2,14 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 	"github.com/stretchr/testify/require"
@@ -50,15 +52,17 @@ func startCutter(t *testing.T, b *broker) *cutter {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	c := &cutter{listener: listener, broker: net.JoinHostPort(b.host, b.port), changed: make(chan struct{})}
+	ctx, end := context.WithCancel(context.Background())
 	var lines sync.WaitGroup
 	lines.Go(func() {
 		for client, err := listener.Accept(); err == nil; client, err = listener.Accept() {
-			lines.Go(func() { c.serve(t, client) })
+			lines.Go(func() { c.serve(ctx, t, client) })
 		}
 	})
 	t.Cleanup(func() {
 		listener.Close()
-		lines.Wait() // for the clients, which end earlier in the cleanup
+		end()
+		lines.Wait()
 	})
 	return c
 }
@@ -69,9 +73,10 @@ func (c *cutter) through(on connection) connection {
 	return on
 }
 
-// serve carries packets both ways until one end closes or a packet is cut.
-func (c *cutter) serve(t *testing.T, client net.Conn) {
+// serve carries packets both ways until one end closes, a packet is cut or the test ends.
+func (c *cutter) serve(ctx context.Context, t *testing.T, client net.Conn) {
 	defer client.Close()
+	defer context.AfterFunc(ctx, func() { client.Close() })()
 	broker, err := net.Dial("tcp", c.broker)
 	if err != nil {
 		t.Errorf("cutter: %v", err)
@@ -131,6 +136,7 @@ func (c *cutter) cutAt(kinds ...packetKind) {
 // cuts are made.
 func (c *cutter) awaitPassed(t *testing.T, kind packetKind, count int) {
 	t.Helper()
+	deadline := time.After(patience)
 	for {
 		c.mu.Lock()
 		done := len(c.cuts) == 0 && c.countPassed(kind) >= count
@@ -139,7 +145,11 @@ func (c *cutter) awaitPassed(t *testing.T, kind packetKind, count int) {
 		if done {
 			return
 		}
-		await(t, changed, fmt.Sprintf("%d times %v", count, kind))
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("waited %v for %v, %d times, and all cuts", patience, kind, count)
+		}
 	}
 }
 
