@@ -27,7 +27,8 @@ type conn struct {
 	pace      pace // when it is written to
 	lists     lists
 	opened    bool // its loop has got it; set before anyone else looks
-	owed      int  // bytes of replies for it in loop.owed
+	owed      int  // pieces of replies for it that wait for the flush, or the disk
+	late      int  // of these, for the disk
 	awaiting  bool // a takeover: the connection before this one is not gone yet
 	undead    bool // closed and reaped, but awaiting: not buried yet
 	connected bool // CONNACK 0x00 went out at some time
@@ -49,10 +50,12 @@ type conn struct {
 	backlog    backlog     // what waits for the reader
 	congestion *congestion // nil unless blocked
 
-	successor *conn // who waits for this one to be gone; nil: nobody
-	released  bool  // it has given its Client Identifier up
-	reason    error // why the connection ends, for the log
-	since     int64 // when CONNACK 0x00 was written, in Unix milliseconds
+	successor *conn  // who waits for this one to be gone; nil: nobody
+	released  bool   // it has given its Client Identifier up
+	reason    error  // why the connection ends, for the log
+	batch     uint64 // of the store, that CONNACK waits for
+	owedBatch uint64 // of the store, that the latest of the replies owed waits for
+	since     int64  // when CONNACK 0x00 was written, in Unix milliseconds
 }
 
 func (c *conn) live() bool { return c.gc != nil }

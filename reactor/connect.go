@@ -93,6 +93,11 @@ type refused struct{ error }
 // accept answers c's CONNECT with CONNACK 0x00, as nobody else has its Client Identifier. What the client is sent because of the
 // session that it has, or resumes, follows.
 func (l *loop) accept(c *conn) {
+	if batch := l.discard(c); batch > l.server.store.Committed() {
+		c.state, c.awaiting, c.batch = session.Parked, true, batch
+		l.parked = append(l.parked, c)
+		return
+	}
 	present := l.resume(c)
 	c.state, c.connected, c.since = session.Connected, true, time.Now().UnixMilli()
 	l.wheel.refile(c, keepAlivePatience(c.session.KeepAliveSeconds))
@@ -105,7 +110,7 @@ func (l *loop) accept(c *conn) {
 	if l.server.store != nil {
 		l.writeReplies() // before the reply to a SUBSCRIBE that came with it, which may wait for the disk
 	}
-	if c.replay != nil {
+	if c.replay != nil && c.pace == flowing {
 		l.hold(c)
 	}
 	l.sendSoon(c)

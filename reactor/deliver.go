@@ -14,6 +14,7 @@ import (
 // What other loops have handed over is taken first and delivered first: who was acknowledged there
 // may have caused what is in the log, and who is acknowledged here may cause what they bring next.
 func (l *loop) flush() {
+	l.lateDue = false
 	handed := l.takeMail()
 	if l.log.empty() {
 		l.payReplies()

@@ -64,8 +64,9 @@ func (l *loop) open(m letter) {
 }
 
 // bytesPending returns how many bytes wait for this loop's readers, those in the kernel included:
-// closing a socket with unread input would throw them away.
+// closing a socket with unread input would throw them away. Replies that wait for the disk are among them.
 func (l *loop) bytesPending() (n int) {
+	n = len(l.debt) + l.lateBytes
 	l.wheel.each(func(c *conn) {
 		n += c.bytesWaiting() + c.gc.OutboundBuffered()
 		if unacknowledged, err := unix.IoctlGetInt(c.gc.Fd(), unix.SIOCOUTQ); err == nil {

@@ -28,3 +28,17 @@ func TestConnackBeforeRetainedAfterTakeover(t *testing.T) {
 	require.Equal(t, codec.PUBACK, c.next().Type)
 	require.Equal(t, "t retained", c.expectPublish())
 }
+
+// An UNSUBSCRIBE with a filter that breaks a rule ends the connection and no subscription: the client finds all of
+// them when it comes back.
+func TestIllegalUnsubscribeEndsNoSubscription(t *testing.T) {
+	s := start(t, nil)
+	persistent := func(p *codec.Connect) { p.CleanSession = false }
+	c := connect(t, s, "id", persistent)
+	c.subscribe("t")
+	c.send(codec.AppendUnsubscribe(nil, 1, []string{"t", "t/+a"}))
+	c.expectClosed()
+	c = connect(t, s, "id", persistent)
+	c.publish("t", "message")
+	require.Equal(t, "t message", c.expectPublish())
+}

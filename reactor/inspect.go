@@ -303,8 +303,11 @@ func (l *loop) topOf(list []*conn, n int, rank func(*conn) uint64) []ClientInfo 
 	n = min(n, len(list))
 	best := make([]ranked, 0, n) // largest first
 	for _, c := range list {
+		if !c.live() || c.state != session.Connected { // another loop may have what it had
+			continue
+		}
 		entry := ranked{c, rank(c)}
-		if entry.rank == 0 || !c.live() || c.state != session.Connected ||
+		if entry.rank == 0 ||
 			len(best) == n && (n == 0 || entry.rank <= best[n-1].rank) {
 			continue
 		}

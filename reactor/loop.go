@@ -40,14 +40,17 @@ type loop struct {
 	flushTask flushTask // the Runnable, allocated once
 	scheduled bool      // flushTask waits to run
 
-	serving        *conn     // whose input is being handled; nil: nobody's
-	published      [3]uint64 // PUBLISH packets in it, by QoS, not yet counted
-	publishedBytes uint64    // their payloads
-	replies        []byte    // packets for serving, written when its input is handled
-	unsaved        uint64    // batch of the store that the replies to serving wait for; 0: none
-	owed           []owed    // replies that wait for the flush, in order
-	debt           []byte    // their bytes
-	codes          []byte    // scratch of onSubscribe
+	serving        *conn         // whose input is being handled; nil: nobody's
+	published      [3]uint64     // PUBLISH packets in it, by QoS, not yet counted
+	publishedBytes uint64        // their payloads
+	replies        []byte        // packets for serving, written when its input is handled
+	unsaved        uint64        // batch of the store that the replies to serving wait for; 0: none
+	owed           []owed        // replies that wait for the flush, in order
+	debt           []byte        // their bytes
+	late           []lateReplies // replies that wait for the disk, in order
+	lateBytes      int           // that these take
+	lateDue        bool          // some of them need not wait any more
+	codes          []byte        // scratch of onSubscribe
 
 	// Scratch of deliver.
 	spans   []span
@@ -79,8 +82,10 @@ type loop struct {
 
 	replayDue bool // a turn of replaying comes with the next settle
 
-	sending []*conn // whose outboxes have something to be sent
-	unsent  []*conn // whose outboxes wait for the store
+	toWake  []session.Handle // whose outboxes have got a message
+	sending []*conn          // whose outboxes have something to be sent
+	unsent  []*conn          // whose outboxes wait for the store
+	parked  []*conn          // whose CONNACK waits for it, in order
 
 	losers    []*conn // those with losses, until they are buried
 	expired   []*conn // silent for too long, to be closed
@@ -149,10 +154,12 @@ func (l *loop) settle() {
 		l.flush()
 		l.releaseBuried()
 		l.announceReleased()
-		if l.replayDue && l.log.empty() {
-			l.replayTurn()
+		if len(l.owed) == 0 { // replies first: a CONNACK may be among them
+			if l.replayDue && l.log.empty() {
+				l.replayTurn()
+			}
+			l.sendTurn()
 		}
-		l.sendTurn()
 		if l.relieveDue {
 			l.relieve()
 		}
@@ -165,7 +172,7 @@ func (l *loop) settle() {
 
 // pending reports whether settle has something to do.
 func (l *loop) pending() bool {
-	return !l.log.empty() || len(l.deferred) > 0 || l.mayPay() || l.replayDue || l.relieveDue || len(l.sending) > 0 ||
+	return !l.log.empty() || len(l.deferred) > 0 || len(l.owed) > 0 || l.lateDue || l.replayDue || l.relieveDue || len(l.sending) > 0 ||
 		len(l.expired) > 0 || len(l.reaped) > 0 || len(l.buried) > 0 || len(l.waiting) > 0
 }
 

@@ -13,7 +13,7 @@ import (
 // is told so by letter, when an acknowledgement has made room, and when the socket takes more again.
 
 // enqueue puts a message into the outboxes of those subscribers who get it above QoS 0, and returns the route of the
-// others.
+// others. wakeAll must follow, when tx has ended.
 func (l *loop) enqueue(tx *store.Tx, topic, payload []byte, qos codec.QoS, route *router.Route) (rest *router.Route) {
 	above, rest := route.Part()
 	if len(above) == 0 {
@@ -32,7 +32,7 @@ func (l *loop) enqueue(tx *store.Tx, topic, payload []byte, qos codec.QoS, route
 		verdict, wake := c.session.Outbox.Add(tx, m, at, limits)
 		l.entered(c, at, verdict)
 		if wake {
-			l.wake(session.Handle(t.ID))
+			l.toWake = append(l.toWake, session.Handle(t.ID))
 		}
 	}
 	m.Release(tx)
@@ -54,6 +54,14 @@ func (l *loop) entered(c *conn, qos codec.QoS, verdict session.Verdict) {
 	case session.Ended:
 		book.dropped[ReasonCutOff].add(1)
 	}
+}
+
+// wakeAll has the clients' loops send from the outboxes to which messages were added.
+func (l *loop) wakeAll() {
+	for _, h := range l.toWake {
+		l.wake(h)
+	}
+	l.toWake = l.toWake[:0]
 }
 
 // wake has a client's loop send from its outbox, whose connection is in the slot, for it said that it has one: the one that was
@@ -85,9 +93,9 @@ func (l *loop) sendTurn() {
 }
 
 // sendAbove sends c messages above QoS 0, until nothing is left that its window allows, its socket takes no more, or the turn is
-// over. The replies that it is owed come first: CONNACK may be among them [MQTT-3.2.0-1].
+// over. CONNACK is out: it waits for nothing that these do not wait for.
 func (l *loop) sendAbove(c *conn) {
-	for c.live() && c.owed == 0 && (c.pace == flowing || c.pace == held) {
+	for c.live() && (c.pace == flowing || c.pace == held) {
 		o := c.session.Outbox
 		s := o.Next(l.gather[:0], headBytesMax, l.config.MaxInflight, l.server.store.Committed(), c.pace == held)
 		l.gather = s.Packets

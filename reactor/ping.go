@@ -7,6 +7,10 @@ func (l *loop) onPingreq(c *conn, f codec.Frame) error {
 	if err := codec.ParsePing(f, c.session.Version); err != nil {
 		return err
 	}
+	if c.late > 0 && len(l.replies) == 0 { // it shall not take the broker for dead while the disk fails
+		l.reply(c, codec.AppendPingresp(nil))
+		return nil
+	}
 	l.replies = codec.AppendPingresp(l.replies)
 	return nil
 }

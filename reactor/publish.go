@@ -27,9 +27,7 @@ func (l *loop) onPublish(c *conn, f *codec.Frame) error {
 		return nil
 	}
 	if p.Retain {
-		tx := l.server.store.Begin()
-		l.retain(tx, p.Topic, p.Payload, p.QoS)
-		tx.End() // nobody is told
+		l.noting(func(tx *store.Tx) { l.retain(tx, p.Topic, p.Payload, p.QoS) })
 		// Who subscribed meanwhile is in the route, or finds the message retained.
 		if route, err = l.routes.Route(p.Topic); err != nil {
 			return err
@@ -49,32 +47,30 @@ func (l *loop) onPublish(c *conn, f *codec.Frame) error {
 // onPublishAbove acknowledges a PUBLISH of QoS 1 or 2 and sends it on, to each subscriber at the lower of its QoS and the
 // granted one [MQTT-3.8.4-6].
 func (l *loop) onPublishAbove(c *conn, p *codec.Publish, route *router.Route) error {
-	tx := l.server.store.Begin() // what this packet changes is saved as a whole, or not at all
-	defer func() { l.keeps(tx) }()
-	if p.QoS == codec.QoS1 {
-		l.replies = codec.AppendAck(l.replies, codec.PUBACK, p.PacketID)
-	} else {
-		l.replies = codec.AppendAck(l.replies, codec.PUBREC, p.PacketID)
-		if !c.session.Receive(tx, p.PacketID) {
-			return nil // published when it came first [MQTT-4.3.3-2]
+	answer := codec.PUBACK
+	if p.QoS == codec.QoS2 {
+		answer = codec.PUBREC
+	}
+	l.replies = codec.AppendAck(l.replies, answer, p.PacketID)
+	route.Part()                  // worked out before others have to wait for the store
+	l.noting(func(tx *store.Tx) { // what this packet changes is saved as a whole, or not at all
+		switch {
+		case p.QoS == codec.QoS2 && !c.session.Receive(tx, p.PacketID):
+			route = nil // published when it came first [MQTT-4.3.3-2]
+			return
+		case p.Topic[0] == '$' && underSys(p.Topic):
+			l.refusePublish(c, p.Topic)
+			route = nil
+			return
+		case p.Retain:
+			l.retain(tx, p.Topic, p.Payload, p.QoS)
+			route, _ = l.routes.Route(p.Topic) // that of before, checked, or of a change meanwhile
 		}
-	}
-	if p.Topic[0] == '$' && underSys(p.Topic) {
-		l.refusePublish(c, p.Topic)
-		return nil
-	}
-	if p.Retain {
-		l.retain(tx, p.Topic, p.Payload, p.QoS)
-		var err error
-		if route, err = l.routes.Route(p.Topic); err != nil {
-			return err
-		}
-	}
-	rest := l.enqueue(tx, p.Topic, p.Payload, p.QoS, route)
-	l.keeps(tx) // before a flush: that may wait for another loop
-	tx = nil
-	if rest.Len() > 0 {
-		l.encode(p.Topic, p.Payload, rest)
+		route = l.enqueue(tx, p.Topic, p.Payload, p.QoS, route)
+	})
+	l.wakeAll()
+	if route != nil && route.Len() > 0 {
+		l.encode(p.Topic, p.Payload, route)
 	}
 	return nil
 }
@@ -138,23 +134,28 @@ func (l *loop) publishWill(c *conn, w *session.Will) {
 		l.refusePublish(c, topic)
 		return
 	}
-	tx := l.server.store.Begin()
-	defer func() { tx.End() }()
-	if w.Retain {
-		l.retain(tx, topic, w.Payload, w.QoS)
+	l.spread(topic, w.Payload, w.QoS, func(tx *store.Tx) {
+		if w.Retain {
+			l.retain(tx, topic, w.Payload, w.QoS)
+		}
+	})
+}
+
+// spread sends a message of the broker's own, or a Will, to its subscribers, when before has been called. The topic must be
+// valid; the error is that of a topic beyond the limits, of which nothing is sent.
+func (l *loop) spread(topic, payload []byte, qos codec.QoS, before func(tx *store.Tx)) (err error) {
+	var route *router.Route
+	l.noting(func(tx *store.Tx) {
+		before(tx)
+		if route, err = l.routes.Route(topic); err == nil && qos > codec.QoS0 {
+			route = l.enqueue(tx, topic, payload, qos, route)
+		}
+	})
+	l.wakeAll()
+	if err == nil && route.Len() > 0 {
+		l.encode(topic, payload, route)
 	}
-	route, err := l.routes.Route(topic)
-	if err != nil {
-		return // beyond limits that have been lowered
-	}
-	if w.QoS > codec.QoS0 {
-		route = l.enqueue(tx, topic, w.Payload, w.QoS, route)
-	}
-	tx.End()
-	tx = nil
-	if route.Len() > 0 {
-		l.encode(topic, w.Payload, route)
-	}
+	return err
 }
 
 // keeper notes the changes of retained messages for the store.

@@ -25,7 +25,8 @@ type replay struct {
 	found         []*router.RetainedMessage
 	sent          int // the first so many of found
 
-	live backlog // live messages that came meanwhile: they follow
+	live  backlog // live messages that came meanwhile: they follow
+	after uint64  // batch of the store that the SUBACK waits for: no page comes before it
 }
 
 // replayNodes is how many nodes of the tree a cursor looks at before the clock is looked at: some 60 µs
@@ -45,6 +46,7 @@ func (l *loop) startReplay(c *conn, granted []grant) {
 			l.hold(c)
 		}
 	}
+	c.replay.after = max(l.unsaved, c.owedBatch)
 	for _, g := range granted {
 		c.replay.add(g, l.server.retainedFor(g.filter).Sequence())
 	}
@@ -156,7 +158,11 @@ func (l *loop) replayTurn() {
 	l.deliverAll(l.takeMail(), nil)
 	more := func(done int) bool { return done == 0 || !l.turn.over }
 	l.inTurn(&l.replaying, inReplaying, more, func(c *conn) {
-		if c.owed == 0 && l.sendPages(c) && c.live() && c.pace == held {
+		switch {
+		case !c.live() || c.pace != held:
+		case c.replay.after > l.server.store.Committed():
+			l.list(&l.unsent, c, inUnsent)
+		case l.sendPages(c) && c.live() && c.pace == held:
 			l.list(&l.replaying, c, inReplaying)
 		}
 	})
@@ -176,14 +182,16 @@ func (l *loop) sendPages(c *conn) (more bool) {
 			l.tally.matched += p.count
 			l.pushMessages(c, p.bytes, p.count, nil)
 		}
-		if p.above > 0 && c.live() {
+		unsent := c.session.Outbox.RetainedUnsent()
+		if unsent && c.live() {
 			l.sendAbove(c)
+			unsent = c.session.Outbox.RetainedUnsent()
 		}
-		if c.live() && c.replay.done() {
+		if c.live() && c.replay.done() && !unsent {
 			l.finishReplay(c)
 			return true
 		}
-		if p.windowFull {
+		if p.windowFull || c.lists&inUnsent != 0 {
 			return false
 		}
 		if l.turn.spent(writeWork(len(p.bytes)), turnMax) {
@@ -256,8 +264,7 @@ type page struct {
 	room  int
 	count uint64
 
-	above      int // messages above QoS 0, which went into the outbox
-	windowFull bool
+	windowFull bool // of the outbox, for a message above QoS 0
 }
 
 func (p *page) full() bool         { return len(p.bytes) >= p.room && p.count > 0 }
@@ -277,7 +284,6 @@ func (r *replay) fill(p *page, l *loop, c *conn) {
 					p.windowFull = true
 					return
 				}
-				p.above++
 				continue
 			}
 			if r.resumed {

@@ -16,7 +16,7 @@ import (
 // anyone, on any loop, arrives later. The exception is a loop that is behind, see await: a message
 // for its readers is acknowledged when it is next in line there.
 //
-// With -sync always, and while the store fails, replies also wait until what they acknowledge is on disk.
+// Those that depend on the disk, and what a client is owed after them, wait on until their batch of the store is committed.
 
 // owed is a connection and the end of its replies in loop.debt.
 type owed struct {
@@ -25,13 +25,31 @@ type owed struct {
 	batch uint64 // of the store, to be committed first; 0: none
 }
 
+// lateReplies are replies to a connection that wait for the disk.
+type lateReplies struct {
+	conn    *conn
+	replies []byte
+	batch   uint64 // of the store; never less than that of the one before
+}
+
+// lateBytesMax bounds what waits for the disk in a loop, with lateBytes for each piece. (chosen)
+const (
+	lateBytesMax = 16 << 20
+	lateBytes    = 64
+)
+
 // acknowledges reports whether the replies to c, which is being served, must wait for the flush.
 func (l *loop) acknowledges(c *conn) bool {
 	return c.owed > 0 || l.published[codec.QoS1]+l.published[codec.QoS2] > 0 || l.unsaved > l.server.store.Committed()
 }
 
-// keeps ends tx, and has the replies to the connection being served wait until what was noted in it is on disk, if need be.
-func (l *loop) keeps(tx *store.Tx) { l.unsaved = max(l.unsaved, tx.End()) }
+// noting has f note changes for the store. The replies to the connection being served wait until they are on disk, if
+// they must.
+func (l *loop) noting(f func(tx *store.Tx)) {
+	tx := l.server.store.Begin()
+	defer func() { l.unsaved = max(l.unsaved, tx.End()) }()
+	f(tx)
+}
 
 // oweReplies keeps the replies of the connection being served for the flush. Until then all its
 // further replies are kept as well, for they must come in order [MQTT-4.6.0-2]. The flush comes
@@ -41,64 +59,98 @@ func (l *loop) oweReplies() {
 		return
 	}
 	c := l.serving
-	c.owed += len(l.replies)
+	c.owed++
+	c.owedBatch = max(c.owedBatch, l.unsaved)
 	l.debt = append(l.debt, l.replies...)
 	l.replies = l.replies[:0]
 	l.owed = append(l.owed, owed{c, len(l.debt), l.unsaved})
-	switch {
-	case len(l.debt) >= flushBytes && l.mayPay():
+	if len(l.debt) >= flushBytes {
 		l.flush()
-	case c.owed > l.config.repliesBytesMax():
-		l.repliesOverflow.add(1)
-		l.close(c, errRepliesUnsaved)
 	}
 }
 
-// mayPay reports whether replies that waited for the flush may go out with it: what the first of them acknowledge is on
-// disk.
-func (l *loop) mayPay() bool {
-	return len(l.owed) > 0 && l.owed[0].batch <= l.server.store.Committed()
-}
-
-// payReplies writes the replies that waited for the flush, first come, first served.
+// payReplies writes the replies that waited for the flush, or has them wait for the disk.
 func (l *loop) payReplies() {
+	l.payLate()
 	committed := l.server.store.Committed()
-	paid, from := 0, 0
-	for ; paid < len(l.owed) && l.owed[paid].batch <= committed; paid++ {
-		c, to := l.owed[paid].conn, l.owed[paid].to
-		c.owed -= to - from
-		l.reply(c, l.debt[from:to])
-		l.replied(c)
-		from = to
-	}
-	l.owed = slices.Delete(l.owed, 0, paid)
+	from := 0
 	for i := range l.owed {
-		l.owed[i].to -= from
+		o := l.owed[i]
+		l.owed[i].conn = nil
+		replies := l.debt[from:o.to]
+		from = o.to
+		switch {
+		case o.conn == nil: // paid before a panic
+		case o.batch > committed || o.conn.owed > 1 && o.conn.late > 0:
+			l.postpone(o.conn, replies)
+		default:
+			o.conn.owed--
+			l.reply(o.conn, replies)
+		}
 	}
-	if l.debt = slices.Delete(l.debt, 0, from); len(l.debt) == 0 && cap(l.debt) > logBytesCap {
+	l.owed, l.debt = l.owed[:0], l.debt[:0]
+	if cap(l.debt) > logBytesCap {
 		l.debt = nil
 	}
 }
 
-// replied has what waited for the replies to c follow them.
-func (l *loop) replied(c *conn) {
-	if c.owed > 0 || !c.live() {
+// postpone has replies to c wait for the disk, behind those that wait already.
+func (l *loop) postpone(c *conn, replies []byte) {
+	if !c.live() {
 		return
 	}
-	if c.pace == held {
-		l.replaySoon(c)
+	if l.lateBytes+len(replies)+lateBytes > lateBytesMax {
+		l.repliesOverflow.add(1)
+		l.close(c, errRepliesUnsaved)
+		return
 	}
-	l.sendSoon(c)
+	batch := c.owedBatch
+	if n := len(l.late); n > 0 {
+		batch = max(batch, l.late[n-1].batch)
+	}
+	c.late++
+	l.lateBytes += len(replies) + lateBytes
+	l.late = append(l.late, lateReplies{c, append([]byte(nil), replies...), batch})
 }
 
-// saved goes on with what waited for the store: replies go out with the flush that comes, and messages with them.
+// payLate writes the replies that waited for what is on disk now.
+func (l *loop) payLate() {
+	if len(l.late) == 0 {
+		return
+	}
+	committed := l.server.store.Committed()
+	for len(l.late) > 0 && l.late[0].batch <= committed {
+		first := l.late[0]
+		l.late[0] = lateReplies{}
+		l.late = l.late[1:]
+		l.lateBytes -= len(first.replies) + lateBytes
+		first.conn.late--
+		first.conn.owed--
+		l.reply(first.conn, first.replies)
+	}
+	if len(l.late) == 0 {
+		l.late = nil
+	}
+}
+
+// saved goes on with what waited for the store: replies go out with the flush that comes, and messages after them.
 func (l *loop) saved() {
+	committed := l.server.store.Committed()
+	for len(l.parked) > 0 && l.parked[0].batch <= committed {
+		c := l.parked[0]
+		l.parked = slices.Delete(l.parked, 0, 1)
+		l.released(c)
+	}
 	for _, c := range l.unsent {
 		c.lists &^= inUnsent
+		if c.live() && c.pace == held {
+			l.replaySoon(c)
+		}
 		l.sendSoon(c)
 	}
 	clear(l.unsent)
 	l.unsent = l.unsent[:0]
+	l.lateDue = len(l.late) > 0 && l.late[0].batch <= committed
 }
 
 // writeReplies writes the replies of the connection being served.

@@ -69,7 +69,7 @@ func (s *Server) restore() error {
 		return err
 	}
 	s.store = opened
-	r.settle(sync, opened.Clean())
+	r.settle(opened.Clean())
 	s.log.Info().Str("data_dir", s.config.DataDir).Stringer("sync", sync).Bool("clean", opened.Clean()).
 		Int("retained", s.retained.Len()).Int("sessions", s.absent.Len()).Int("messages", s.queues.Messages()).
 		Stringer("took", time.Since(began).Round(time.Millisecond)).Msg("data directory read")
@@ -159,21 +159,21 @@ func (r *restoration) outbox(of *session.Session) *session.Outbox {
 }
 
 // settle has the sessions wait for their clients, those of clients that were connected from now on, and drops those that have
-// expired or are too many. After a crash all that the window has room for may have been sent, and with -sync interval some Packet
-// Identifiers are skipped: their clients may have had them in messages that were not saved.
-func (r *restoration) settle(sync store.Sync, clean bool) {
+// expired or are too many.
+func (r *restoration) settle(clean bool) {
 	s, now := r.server, time.Now()
 	tx := s.store.Begin()
 	defer tx.End()
-	sent, skipped := 0, uint64(0)
-	if !clean {
-		sent = s.config.MaxInflight
-		if sync == store.Interval {
-			skipped = identifiersSkipped
-		}
-	}
 	sessions := make([]*session.Session, 0, len(r.sessions))
+	newest := make(map[string]uint64, len(r.sessions))
 	for id, of := range r.sessions {
+		newest[of.ClientID] = max(newest[of.ClientID], id)
+	}
+	for id, of := range r.sessions {
+		if newest[of.ClientID] != id { // it had ended, and another one begun
+			r.drop(tx, of)
+			continue
+		}
 		if r.left[id] == 0 {
 			r.left[id] = now.UnixMilli()
 			tx.PutSession(id, store.Session{ClientID: of.ClientID, Left: r.left[id]})
@@ -193,7 +193,7 @@ func (r *restoration) settle(sync store.Sync, clean bool) {
 			s.lines.sessionEvicted(s)
 			r.drop(tx, of)
 		default:
-			r.await(of, i%len(s.loops), sent, skipped)
+			r.await(of, i%len(s.loops), !clean)
 		}
 	}
 	for _, m := range r.messages {
@@ -208,11 +208,8 @@ func (r *restoration) settle(sync store.Sync, clean bool) {
 	}
 }
 
-// identifiersSkipped is more than a client may be sent in a moment. (chosen)
-const identifiersSkipped = 4096
-
 // await puts a session into the slot in which it waits for its client. There is one.
-func (r *restoration) await(of *session.Session, loop, sent int, skipped uint64) {
+func (r *restoration) await(of *session.Session, loop int, doubtful bool) {
 	s := r.server
 	c := &conn{loop: s.loops[loop], session: of, state: session.Closed, connected: true, released: true}
 	handle, ok := s.table.AcquireAway(c)
@@ -221,7 +218,7 @@ func (r *restoration) await(of *session.Session, loop, sent int, skipped uint64)
 	}
 	of.Handle, of.Group, c.handle = handle, loop, handle
 	if of.Outbox != nil {
-		of.Outbox.Resumed(sent, skipped)
+		of.Outbox.Resumed(doubtful)
 	}
 	for filter, granted := range of.Filters() {
 		s.router.Subscribe(filter, c.loop.subscriber(c), granted)

@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"math"
 	"time"
 
 	"mqttd/session"
@@ -10,25 +11,38 @@ import (
 // A session with Clean Session 0 outlives its connection [MQTT-3.1.2-4]. While the client is away it keeps its slot, which its last
 // connection, closed, stands in, and its place in the router: so messages above QoS 0 go on into its outbox [MQTT-3.1.2-5], and
 // those of QoS 0 are counted as lost. When the client comes back its new connection takes the session out of
-// Server.absent, and the slot over. Another loop need not be asked: what that one had to do with it has ended before.
+// Server.absent, and the slot over. Another loop need not be asked: it has done with the session before that was there to
+// be taken, but for lists in which the old connection may stand, closed.
 
 // resume gives c the session that it asks for: a stored one, which it reports [MQTT-3.2.2-2], or the fresh one that it has
 // [MQTT-3.2.2-3].
 func (l *loop) resume(c *conn) (present bool) {
 	s := l.server
-	stored := s.absent.Take(c.session.ClientID)
-	if stored != nil && !c.session.CleanSession {
+	if c.session.CleanSession {
+		return false
+	}
+	if stored := s.absent.Take(c.session.ClientID); stored != nil {
 		l.adopt(c, stored)
 		return true
 	}
-	if stored != nil { // [MQTT-3.1.2-6]
-		s.endSession(stored)
-	}
-	if !c.session.CleanSession && s.store != nil {
+	if s.store != nil {
 		c.session.Number = s.numbers.Add(1)
 		s.noteSession(c.session, 0)
 	}
 	return false
+}
+
+// discard ends the stored session of a client that wants none [MQTT-3.1.2-6]. It returns the batch of the store that CONNACK has to
+// wait for: or after a crash the session might be there again.
+func (l *loop) discard(c *conn) (batch uint64) {
+	if !c.session.CleanSession {
+		return 0
+	}
+	stored := l.server.absent.Take(c.session.ClientID)
+	if stored == nil {
+		return 0
+	}
+	return l.server.endSession(stored, ReasonCutOff)
 }
 
 // adopt has a stored session go on with c. Its subscriptions move to this loop, if it was on another one.
@@ -70,15 +84,21 @@ func (l *loop) suspend(c *conn) {
 	c.decoder.Release()
 	s.table.Leave(c.handle)
 	s.noteSession(c.session, now)
-	if evicted := s.absent.Put(c.session, now, s.limits.Sessions); evicted != nil {
+	most := s.limits.Sessions
+	if c.successor != nil { // which is about to take it
+		most = math.MaxInt
+	}
+	if evicted := s.absent.Put(c.session, now, most); evicted != nil {
 		s.sessionsEvicted.Add(1)
 		s.lines.sessionEvicted(s)
-		s.endSession(evicted)
+		l.turn.spent(evicted.FilterCount(), turnMax)
+		s.endSession(evicted, ReasonExpired)
 	}
 }
 
-// endSession ends a session that was taken out of absent. Any goroutine may call it.
-func (s *Server) endSession(stored *session.Session) {
+// endSession ends a session that was taken out of absent, and returns the batch of the store with its end. Any goroutine may call
+// it.
+func (s *Server) endSession(stored *session.Session, reason Reason) (batch uint64) {
 	for filter := range stored.Filters() {
 		s.router.Unsubscribe(filter, uint64(stored.Handle))
 	}
@@ -88,9 +108,10 @@ func (s *Server) endSession(stored *session.Session) {
 	}
 	s.table.ReleaseAway(stored.Handle)
 	tx := s.store.Begin()
-	defer tx.End()
-	s.endOutbox(tx, stored.Outbox, ReasonExpired)
+	defer func() { batch = tx.End() }()
+	s.endOutbox(tx, stored.Outbox, reason)
 	tx.DeleteSession(stored.Number)
+	return 0 // but what End says
 }
 
 // expireSessions ends the sessions of clients that have been away for too long, a few at a time: loops wait for the store's lock.
@@ -102,7 +123,7 @@ func (s *Server) expireSessions(now time.Time) {
 			return
 		}
 		s.sessionsExpired.Add(1)
-		s.endSession(stored)
+		s.endSession(stored, ReasonExpired)
 	}
 }
 

@@ -76,7 +76,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	if limits.Sessions = config.SessionsMax; limits.Sessions == 0 {
-		limits.Sessions = limits.MaxClients / 2
+		limits.Sessions = max(1, limits.MaxClients/2)
 	}
 	s := &Server{
 		config:    config,

@@ -5,6 +5,7 @@ import (
 
 	"mqttd/codec"
 	"mqttd/router"
+	"mqttd/session/store"
 )
 
 // onSubscribe subscribes to each filter, answers with SUBACK [MQTT-3.8.4-1], one code per
@@ -65,9 +66,8 @@ type grant struct {
 
 // subscribe makes c a subscriber of one filter, and reports whether it may have that.
 func (l *loop) subscribe(c *conn, g grant) bool {
-	tx := l.server.store.Begin()
-	ok := c.session.Subscribe(tx, g.filter, g.qos, l.config.FiltersMax)
-	l.keeps(tx)
+	ok := false
+	l.noting(func(tx *store.Tx) { ok = c.session.Subscribe(tx, g.filter, g.qos, l.config.FiltersMax) })
 	if !ok {
 		return false
 	}

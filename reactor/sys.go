@@ -8,6 +8,7 @@ import (
 
 	"mqttd/codec"
 	"mqttd/router"
+	"mqttd/session/store"
 )
 
 // The broker tells how it does in retained messages on topics under $SYS: on $SYS/broker/ by the names
@@ -156,19 +157,10 @@ func (l *loop) publishSys(v sysValue) bool {
 	} else if !t.retained.Store(nil, topic, retainedPacket(topic, payload, codec.QoS2)) {
 		return false
 	}
-	route, err := l.routes.Route(topic)
-	switch {
-	case err != nil && !t.unrouted:
+	if err := l.spread(topic, payload, codec.QoS2, func(*store.Tx) {}); err != nil && !t.unrouted {
 		t.unrouted = true
 		l.server.log.Warn().Err(err).Str("topic", v.topic).
 			Msg("a $SYS topic beyond -max-topic-length or -max-topic-levels is retained, but its changes are not sent")
-	case err == nil && route.Len() > 0:
-		tx := l.server.store.Begin()
-		rest := l.enqueue(tx, topic, payload, codec.QoS2, route)
-		tx.End()
-		if rest.Len() > 0 {
-			l.encode(topic, payload, rest)
-		}
 	}
 	return true
 }

@@ -52,7 +52,9 @@ func (a *Absent) TakeLeftBefore(time int64) *Session {
 
 func (a *Absent) take(e *list.Element) *Session {
 	s := a.order.Remove(e).(*Session)
-	delete(a.byClient, s.ClientID)
+	if a.byClient[s.ClientID] == e {
+		delete(a.byClient, s.ClientID)
+	}
 	return s
 }
 

@@ -19,10 +19,12 @@ type flow struct {
 type entry struct {
 	message  *Message // nil: PUBREC came
 	sequence uint64
-	batch    uint64 // of the store, in which it is; 0: it need not be waited for
+	order    uint64 // of sending, among the messages of both flows; 0: before the broker started
+	batch    uint64 // of the store, to be committed before it is sent; 0: none
 	qos      codec.QoS
 	retain   bool
 	released bool // PUBREC came, PUBREL is sent: a PUBCOMP is due
+	doubtful bool // it may have been sent before the broker started
 }
 
 // identifiers is a range of Packet Identifiers that a flow takes in turn.

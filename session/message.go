@@ -34,6 +34,7 @@ const entryBytes = 56
 // Message is a message above QoS 0, stored once for all who wait for it.
 type Message struct {
 	packet []byte // immutable; as it goes out at QoS 0, with or without RETAIN
+	size   int    // of packet, 0 when its bytes are those of a retained message, which count there
 	queues *Queues
 	refs   atomic.Int32 // of outboxes, and of who distributes it
 	number uint64       // in the store, 0: not there; written by who distributes it, before the outbox has it
@@ -41,11 +42,13 @@ type Message struct {
 
 // NewMessage returns a message with one reference, the caller's, for a PUBLISH packet as it goes out at QoS 0. The packet
 // must not change any more.
-func (q *Queues) NewMessage(packet []byte) *Message {
-	m := &Message{packet: packet, queues: q}
+func (q *Queues) NewMessage(packet []byte) *Message { return q.newMessage(packet, len(packet)) }
+
+func (q *Queues) newMessage(packet []byte, size int) *Message {
+	m := &Message{packet: packet, size: size, queues: q}
 	m.refs.Store(1)
 	q.messages.Add(1)
-	q.bytes.Add(int64(len(packet)))
+	q.bytes.Add(int64(size))
 	return m
 }
 
@@ -55,7 +58,7 @@ func (m *Message) Release(tx *store.Tx) {
 		return
 	}
 	m.queues.messages.Add(-1)
-	m.queues.bytes.Add(-int64(len(m.packet)))
+	m.queues.bytes.Add(-int64(m.size))
 	if m.number != 0 {
 		tx.DeleteMessage(m.number)
 	}

@@ -18,10 +18,11 @@ type Outbox struct {
 
 	mu       sync.Mutex
 	flows    [flowCount]flow
-	inflight int  // sent at some time and not acknowledged
-	bytes    int  // of the messages in it, with entryBytes each
-	attached bool // a connection sends
-	woken    bool // and it knows that there is something to be sent
+	inflight int    // sent at some time and not acknowledged
+	sends    uint64 // messages sent, each the first time
+	bytes    int    // of the messages in it, with entryBytes each
+	attached bool   // a connection sends
+	woken    bool   // and it knows that there is something to be sent
 	closed   bool
 	book     Book
 }
@@ -90,7 +91,7 @@ func (o *Outbox) Add(tx *store.Tx, m *Message, qos codec.QoS, limits Limits) (v 
 	if o.attached {
 		room += max(0, limits.Inflight-o.inflight)
 	}
-	size := len(m.packet) + entryBytes
+	size := m.size + entryBytes
 	switch {
 	case o.closed:
 		return Ended, false
@@ -119,11 +120,21 @@ func (o *Outbox) AddRetained(tx *store.Tx, packet []byte, qos codec.QoS, infligh
 	if o.closed || o.inflight+f.queued() >= inflight {
 		return false
 	}
-	m := o.queues.NewMessage(packet)
+	m := o.queues.newMessage(packet, 0)
 	o.put(tx, replayed, m, entry{qos: qos, retain: true})
 	m.Release(tx)
 	o.book.Matched++
 	return true
+}
+
+// RetainedUnsent reports whether retained messages wait to be sent. A nil outbox has none.
+func (o *Outbox) RetainedUnsent() bool {
+	if o == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.flows[replayed].queued() > 0
 }
 
 // put adds an entry with a reference to m.
@@ -133,11 +144,14 @@ func (o *Outbox) put(tx *store.Tx, which int, m *Message, e entry) {
 	e.message = m
 	if o.number != 0 && tx != nil {
 		m.keep(tx)
-		e.batch = tx.Batch()
+		if e.qos == codec.QoS2 {
+			tx.AtOnce()
+			e.batch = tx.Batch()
+		}
 		tx.PutQueued(o.number, store.Queued{Flow: uint8(which), Seq: f.free(), MessageID: m.number, QoS: byte(e.qos), Retain: e.retain})
 	}
 	f.add(e)
-	o.bytes += len(m.packet) + entryBytes
+	o.bytes += m.size + entryBytes
 	o.queues.bytes.Add(entryBytes)
 	o.queues.entries.Add(1)
 }
@@ -147,7 +161,7 @@ func (o *Outbox) drop(tx *store.Tx, e *entry) {
 	if e.message == nil {
 		return
 	}
-	o.bytes -= len(e.message.packet) + entryBytes
+	o.bytes -= e.message.size + entryBytes
 	o.queues.bytes.Add(-entryBytes)
 	o.queues.entries.Add(-1)
 	e.message.Release(tx)
@@ -161,38 +175,51 @@ type Sending struct {
 	Unsaved  bool      // more may be sent when the store has committed
 }
 
-// Next appends to dst what is to be sent now, until it has room bytes or so: first what a connection before this one was sent
-// and did not acknowledge, again with DUP [MQTT-3.3.1-1] and in the same order [MQTT-4.4.0-1] [MQTT-4.6.0-1], then as many
-// new messages as the window has room for. When retainedOnly is set live messages are not among the new ones. A QoS 2 message is sent
-// when it is in a batch that the store has committed: or another might get its Packet Identifier after a crash.
+// Next appends to dst what is to be sent now, until it has room bytes or so: first what a connection before this one
+// was sent and did not acknowledge, again with DUP [MQTT-3.3.1-1] and in the same order [MQTT-4.4.0-1]
+// [MQTT-4.6.0-1], then as many new messages as the window has room for. When retainedOnly is set live messages are not
+// among the new ones. What is of QoS 2 is sent when it is in a batch that the store has committed: or after a crash
+// another message might get the Packet Identifier, or PUBLISH might follow PUBREL.
 func (o *Outbox) Next(dst []byte, room, inflight int, committed uint64, retainedOnly bool) (s Sending) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.woken = false
 	s.Packets = dst
-	for i := range o.flows {
-		f := &o.flows[i]
-		for ; f.resent < f.sent; f.resent++ {
-			if len(s.Packets) >= room {
-				return s
-			}
-			s.add(f, &f.entries[f.resent], true)
+	for f := o.again(); f != nil; f = o.again() {
+		e := &f.entries[f.resent]
+		if s.Unsaved = e.batch > committed; s.Unsaved || len(s.Packets) >= room {
+			return s
 		}
+		s.add(f, e, true)
+		f.resent++
 	}
 	for i := range o.flows {
 		if f := &o.flows[i]; i != live || !retainedOnly {
 			for ; f.sent < len(f.entries) && o.inflight < inflight; f.sent++ {
 				e := &f.entries[f.sent]
-				if s.Unsaved = e.qos == codec.QoS2 && e.batch > committed; s.Unsaved || len(s.Packets) >= room {
+				if s.Unsaved = e.batch > committed; s.Unsaved || len(s.Packets) >= room {
 					return s
 				}
-				s.add(f, e, false)
+				s.add(f, e, e.doubtful)
+				o.sends++
+				e.order = o.sends
 				f.resent++
 				o.inflight++
 			}
 		}
 	}
 	return s
+}
+
+// again returns the flow whose message is the next to be sent again, nil when all have been.
+func (o *Outbox) again() (first *flow) {
+	for i := range o.flows {
+		f := &o.flows[i]
+		if f.resent < f.sent && (first == nil || f.entries[f.resent].order < first.entries[first.resent].order) {
+			first = f
+		}
+	}
+	return first
 }
 
 func (s *Sending) add(f *flow, e *entry, again bool) {
@@ -262,6 +289,8 @@ func (o *Outbox) Acknowledge(tx *store.Tx, t codec.PacketType, packetID uint16) 
 
 func (o *Outbox) noteReleased(tx *store.Tx, which int, e *entry) {
 	if o.number != 0 {
+		tx.AtOnce()
+		e.batch = tx.Batch()
 		tx.PutQueued(o.number, store.Queued{Flow: uint8(which), Seq: e.sequence, QoS: byte(e.qos), Retain: e.retain, Released: true})
 	}
 }

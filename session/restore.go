@@ -24,7 +24,7 @@ func (o *Outbox) Restored(q store.Queued, m *Message) bool {
 	}
 	if m != nil {
 		m.refs.Add(1)
-		o.bytes += len(m.packet) + entryBytes
+		o.bytes += m.size + entryBytes
 		o.queues.bytes.Add(entryBytes)
 		o.queues.entries.Add(1)
 		o.book.Matched++
@@ -54,15 +54,15 @@ func (o *Outbox) NoteSent(tx *store.Tx) {
 	}
 }
 
-// Resumed ends the restoration. After a crash nobody knows what was sent: as many messages as inflight count as sent, and skip
-// Packet Identifiers are left out, because messages that the store has not got to know may have taken them.
-func (o *Outbox) Resumed(inflight int, skip uint64) {
+// Resumed ends the restoration. When the broker had not stopped properly nobody knows what was sent: all of it has DUP then.
+func (o *Outbox) Resumed(doubtful bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range o.flows {
 		f := &o.flows[i]
-		f.sent = max(f.sent, min(len(f.entries), inflight))
-		f.next += skip
+		for j := range f.entries {
+			f.entries[j].doubtful = doubtful
+		}
 		o.inflight += f.sent
 	}
 }

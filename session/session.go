@@ -122,11 +122,14 @@ func (s *Session) Filters() iter.Seq2[string, codec.QoS] { return s.filters.all(
 // FilterCount returns how many subscriptions the client has.
 func (s *Session) FilterCount() int { return s.filters.len() }
 
+// Exactly once is what QoS 2 is for: what it needs is saved at once, and waited for, however -sync is set.
+
 // Receive notes the Packet Identifier of a QoS 2 PUBLISH and reports whether it is new.
 // One that came before and is not released yet is a duplicate: it is acknowledged again
 // but not published again [MQTT-4.3.3-2]. At most 65,535 are noted, as many as there are.
 func (s *Session) Receive(tx *store.Tx, packetID uint16) bool {
 	if s.Number != 0 {
+		tx.AtOnce()
 		tx.PutReceived(s.Number, packetID) // of a duplicate, too: PUBREC must wait for the first
 	}
 	if _, duplicate := s.unreleased[packetID]; duplicate {
@@ -144,6 +147,7 @@ func (s *Session) Receive(tx *store.Tx, packetID uint16) bool {
 func (s *Session) Release(tx *store.Tx, packetID uint16) {
 	delete(s.unreleased, packetID)
 	if s.Number != 0 {
+		tx.AtOnce()
 		tx.DeleteReceived(s.Number, packetID) // again, if it is not known: PUBCOMP must wait for the first time
 	}
 }

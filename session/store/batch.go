@@ -18,7 +18,7 @@ type batch struct {
 	number    uint64
 	since     time.Time // of the first change
 	announced bool      // the writer knows that there is a change
-	brimming  bool      // the writer knows that the batch is full
+	brimming  bool      // the writer knows that the batch is full, or must not wait
 
 	messages map[uint64][]byte // nil: delete
 	sessions map[uint64]*sessionChanges

@@ -41,6 +41,12 @@ func (s *Store) Load(v Visitor) error {
 		return s.broken
 	}
 	s.found = l.highest
+	if s.clean { // not any more: what is noted from now on may not get here
+		unmark := func(t *transaction) error { t.ledger.closed = false; return nil }
+		if err := s.transact(unmark); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range l.orphans {

@@ -55,7 +55,7 @@ func (s *Store) Begin() *Tx {
 		return nil
 	}
 	s.mu.Lock()
-	s.tx.store, s.tx.batch, s.tx.noted = s, s.pending, false
+	s.tx = Tx{store: s, batch: s.pending}
 	return &s.tx
 }
 

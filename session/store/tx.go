@@ -6,6 +6,7 @@ type Tx struct {
 	store *Store
 	batch *batch
 	noted bool
+	wait  bool // see AtOnce
 }
 
 // Session is what is saved of a session itself.
@@ -26,7 +27,7 @@ type Queued struct {
 }
 
 // End ends the change and returns the number of the batch that acknowledgements must wait for: 0 when there is no
-// need, because nothing was noted or, with Interval, saving works. Numbers never decrease.
+// need, because nothing was noted or, with Interval, saving works and AtOnce was not called. Numbers never decrease.
 func (t *Tx) End() (batch uint64) {
 	if t == nil {
 		return 0
@@ -34,7 +35,7 @@ func (t *Tx) End() (batch uint64) {
 	s, b := t.store, t.batch
 	if t.noted {
 		batch = t.Batch()
-		s.announce(b)
+		s.announce(b, batch > 0)
 	}
 	s.mu.Unlock()
 	return batch
@@ -42,10 +43,17 @@ func (t *Tx) End() (batch uint64) {
 
 // Batch returns the number of the batch that what is noted here will be saved in, if that must be waited for, else 0; see End.
 func (t *Tx) Batch() uint64 {
-	if t != nil && t.store.waits() {
+	if t != nil && (t.wait || t.store.waits()) {
 		return t.batch.number
 	}
 	return 0
+}
+
+// AtOnce has what is noted here saved at once, and waited for, as with Always.
+func (t *Tx) AtOnce() {
+	if t != nil {
+		t.wait = true
+	}
 }
 
 // PutSession notes a session, new or changed. Identifiers are never used again, in the life of the process.

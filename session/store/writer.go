@@ -15,13 +15,13 @@ const (
 	closePatience = 5 * time.Second
 )
 
-// announce tells the writer of the first change of b, and when b is full. mu is held.
-func (s *Store) announce(b *batch) {
+// announce tells the writer of the first change of b, and when b is full or somebody waits for it. mu is held.
+func (s *Store) announce(b *batch, awaited bool) {
 	if !b.announced {
 		b.announced, b.since = true, time.Now()
 		s.noted <- struct{}{} // never blocks: the writer took the token of the batch before
 	}
-	if !b.brimming && (b.changes >= batchFull || b.bytes >= batchFullBytes) {
+	if !b.brimming && (awaited || b.changes >= batchFull || b.bytes >= batchFullBytes) {
 		b.brimming = true
 		select {
 		case s.full <- struct{}{}:
