@@ -244,3 +244,73 @@ func TestTableAt(t *testing.T) {
 	assert.Equal(t, b.handle, h)
 	assert.Same(t, b, c)
 }
+
+// A client that is away keeps its slot and its handle, and needs no place of those who are connected.
+func TestAwayKeepsTheSlot(t *testing.T) {
+	table := NewTable[client](1, 0, 2)
+	assert.Equal(t, []int{1, 3}, []int{table.Size(), table.Slots()})
+	first := enter(t, table, false)
+	table.Leave(first.handle)
+	assert.Zero(t, table.Len())
+	assert.Same(t, first, table.Resolve(first.handle), "it stands for the session")
+
+	second := enter(t, table, false)
+	assert.NotEqual(t, first.handle.Slot(), second.handle.Slot())
+	assert.Equal(t, 1, table.Len())
+	_, ok := table.Acquire(new(client), false)
+	assert.False(t, ok, "there is a slot, but not for one more client")
+
+	table.Leave(second.handle)
+	back := enter(t, table, false) // a slot for the time until its session is found
+	table.Release(back.handle)
+	again := &client{handle: first.handle}
+	table.Return(first.handle, again)
+	assert.Equal(t, 1, table.Len())
+	assert.Same(t, again, table.Resolve(first.handle))
+	assert.Nil(t, table.Resolve(back.handle))
+	assert.Same(t, second, table.Resolve(second.handle))
+
+	table.ReleaseAway(second.handle)
+	assert.Nil(t, table.Resolve(second.handle))
+	table.Release(again.handle)
+	assert.Zero(t, table.Len())
+	assert.Len(t, table.free, table.Slots())
+	assert.Panics(t, func() { table.Leave(again.handle) })
+	assert.Panics(t, func() { table.Return(again.handle, again) })
+	assert.Panics(t, func() { table.ReleaseAway(again.handle) })
+}
+
+// When a broker starts it has the sessions of many clients that are away. Who is connected has its slots all the
+// same, and who takes over the reserve.
+func TestAwayLeavesRoomForTheConnected(t *testing.T) {
+	table := NewTable[client](2, 1, 3)
+	var away []*client
+	for range 3 {
+		c := new(client)
+		h, ok := table.AcquireAway(c)
+		require.True(t, ok)
+		c.handle = h
+		away = append(away, c)
+	}
+	assert.Zero(t, table.Len())
+	enter(t, table, false)
+	enter(t, table, false)
+	_, ok := table.Acquire(new(client), false)
+	assert.False(t, ok)
+	enter(t, table, true)
+	_, ok = table.Acquire(new(client), true)
+	assert.False(t, ok, "no slot is free")
+	_, ok = table.AcquireAway(new(client))
+	assert.False(t, ok)
+	assert.Equal(t, 3, table.Len())
+	table.ReleaseAway(away[0].handle)
+	_, ok = table.Acquire(new(client), true)
+	assert.False(t, ok, "a slot of those that are away is not for the connected")
+	_, ok = table.AcquireAway(new(client))
+	assert.True(t, ok)
+	for slot := range table.Slots() {
+		h, c := table.At(slot)
+		assert.NotNil(t, c)
+		assert.Equal(t, slot, int(h.Slot()))
+	}
+}
