@@ -56,6 +56,9 @@ func illegal(s session.State, t codec.PacketType) error {
 
 // isProtocolError reports whether err is a violation by the peer.
 func isProtocolError(err error) bool {
+	if err == nil { // as it is for almost every packet: what errors.As is given is allocated
+		return false
+	}
 	var fault *codec.Error
 	return errors.As(err, &fault)
 }
