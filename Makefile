@@ -4,7 +4,7 @@
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS     := -s -w -X main.version=$(VERSION) -X mqttd/bench.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
-NPM_FOLDERS := cmd/mqttd/testdata/mqttjs cmd/mqttd/testdata/nodered
+MQTTJS      := cmd/mqttd/testdata/mqttjs
 FUZZTIME    := 150000x # runs: with a time, go test now and then fails at its own deadline
 
 .PHONY: help build run clients test race chaos fuzz bench bench-compare soak bench-diff lint check
@@ -20,19 +20,16 @@ run: build ## build and run the broker; ARGS='-port 1884' passes flags
 
 # The programs that the tests run, each with its Debian package.
 PROGRAMS := ip:iproute2 mosquitto:mosquitto mosquitto_pub:mosquitto-clients mosquitto_sub:mosquitto-clients node:nodejs npm:npm chromium:chromium
-# Paho Python is none: Debian's Python has it, or not.
-PAHO     := /usr/bin/python3 -c 'import paho.mqtt' 2>/dev/null
 SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 clients: ## install what the tests drive, where it is missing: MQTT clients, a browser (Debian, npm)
 	@for p in $(PROGRAMS); do command -v $${p%:*} >/dev/null || packages="$$packages $${p#*:}"; done; \
-	$(PAHO) || packages="$$packages python3-paho-mqtt"; \
 	test -z "$$packages" && exit; \
 	command -v apt-get >/dev/null || { echo "install what Debian calls$$packages, then try again"; exit 1; }; \
 	$(SUDO) apt-get update -qq && \
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$packages >/dev/null && \
 	case "$$packages " in *" mosquitto "*) $(SUDO) systemctl disable --now mosquitto >/dev/null 2>&1 || true;; esac # or it takes port 1883
-	@$(MAKE) -s --no-print-directory $(NPM_FOLDERS:%=%/node_modules)
+	@$(MAKE) -s --no-print-directory $(MQTTJS)/node_modules
 
 test: clients ## all tests, with the race detector, in random order
 	go test -race -shuffle=on ./...
@@ -70,6 +67,6 @@ lint: ## formatting, go vet and staticcheck
 check: lint test fuzz ## what CI runs: lint, tests, short fuzzing, each benchmark once
 	go test -run '^$$' -bench . -benchtime 1x -benchmem ./...
 
-%/node_modules: %/package-lock.json
-	npm ci --no-audit --no-fund --prefix $*
+$(MQTTJS)/node_modules: $(MQTTJS)/package-lock.json
+	npm ci --no-audit --no-fund --prefix $(MQTTJS)
 	@touch $@

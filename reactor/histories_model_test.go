@@ -14,34 +14,18 @@ import (
 )
 
 // The model is MQTT 3.1.1 as this broker implements it, one step after the other and with nothing
-// fast in it. What the broker is going to learn stands here, and in the methods grant, resume and
-// suspend.
-const (
-	modelGrantsAtMost = codec.QoS2 // in SUBACK, and so at delivery
-	modelPersists     = true       // sessions without Clean Session outlive their connection
-	modelIgnoresSYS   = true       // what clients publish to $SYS is acknowledged and goes nowhere
-)
-
-// grant is the QoS that a subscription gets.
-func (m *historyModel) grant(requested codec.QoS) codec.QoS { return min(requested, modelGrantsAtMost) }
+// fast in it. What waits for a client above QoS 0 is in histories_outbox_test.go.
 
 // resume returns the session that a CONNECT gets, and whether it was there before.
 func (m *historyModel) resume(p *historyConnect) (s *modelSession, present bool) {
 	if s = m.sessions[p.clientID]; s != nil && !p.clean {
 		present = true
 	} else {
-		s = &modelSession{filters: map[string]codec.QoS{}, unreleased: map[uint16]bool{}}
+		s = newModelSession()
 	}
-	s.clean = p.clean
+	s.clean, s.attached = p.clean, true
 	delete(m.sessions, p.clientID)
 	return s, present
-}
-
-// suspend keeps or forgets the session of a connection that has ended.
-func (m *historyModel) suspend(c *modelConn) {
-	if modelPersists && !c.session.clean {
-		m.sessions[c.clientID] = c.session
-	}
 }
 
 // Limits of the broker that histories reach.
@@ -58,20 +42,18 @@ const historySlots = 3
 type historyModel struct {
 	live     [historySlots]*modelConn // nil: no connection
 	sessions map[string]*modelSession // by Client Identifier; those without a connection
-	retained map[string]string        // topic -> payload
+	retained map[string]delivery      // by topic, as published
 	totals   historyTotals
+
+	actor *modelConn // who takes the step
+	open  bool       // the step has more than one outcome
 }
 
 // historyTotals are the counters of the broker that the model can predict.
 type historyTotals struct {
 	Connects, ConnectsRefused, Takeovers, ProtocolErrors, FiltersRefused uint64
 	PublishReceived                                                      [3]uint64
-}
-
-type modelSession struct {
-	clean      bool
-	filters    map[string]codec.QoS // granted
-	unreleased map[uint16]bool      // QoS 2 Packet Identifiers
+	Delivered, QueueFull                                                 [2]uint64 // messages above QoS 0, by QoS - 1
 }
 
 type modelConn struct {
@@ -80,19 +62,40 @@ type modelConn struct {
 	connected bool
 	session   *modelSession // nil: not connected
 	will      *historyWill
+	eager     bool // acknowledges all messages at once
 	due       due
 }
 
 // due is what a connection is sent in a step.
 type due struct {
-	replies []string   // all but PUBLISH, in order
-	live    []delivery // with RETAIN 0, in order
+	replies []string   // all but PUBLISH and PUBREL, in order
+	live    []delivery // with RETAIN 0, at QoS 0, in order
 	replays []replayed // with RETAIN 1, each filter on its own
+	newer   []delivery // live ones that come after the retained ones of their topics
 	ends    bool       // the connection is closed
+
+	above         []dueMessage    // with RETAIN 0, above QoS 0, in order
+	retainedAgain []*modelMessage // with RETAIN 1, sent before, in the order in which they came then
+	retainedNew   []*modelMessage // those of replays above QoS 0 that the session keeps
+	releases      []uint16        // PUBREL for each PUBREC of the step, in order
+
+	// PUBREL for what was received on an earlier connection: that of retained messages, in the order in
+	// which they came, and that of live ones, in order.
+	retainedReleased, released []*modelMessage
+
+	// The client acknowledges all that comes, and what came before.
+	answers          bool
+	acknowledgements []historyPacket
 
 	// A connection that ends itself may not be there any more for what is due to it: then it gets
 	// the first part.
 	deliveriesCut, repliesCut bool
+}
+
+// dueMessage is a message above QoS 0 that is due.
+type dueMessage struct {
+	*modelMessage
+	before certainty // it was sent before, and so has DUP now
 }
 
 // delivery is a message as a client gets it.
@@ -104,6 +107,7 @@ type delivery struct {
 // replayed is what a filter brings that was subscribed to in the step.
 type replayed struct {
 	filter   string
+	granted  codec.QoS
 	times    int // that it was subscribed to
 	messages map[string]*replayedTopic
 }
@@ -112,50 +116,75 @@ type replayed struct {
 // on when the broker looks whether changes of the same step are in it.
 type replayedTopic struct {
 	least, most int
-	payloads    []string
+	messages    []delivery
 }
 
 func newHistoryModel() *historyModel {
-	return &historyModel{sessions: map[string]*modelSession{}, retained: map[string]string{}}
+	return &historyModel{sessions: map[string]*modelSession{}, retained: map[string]delivery{}}
 }
 
 // outcome is what a step brings about.
 type outcome struct {
 	actor     *modelConn
-	concerned []*modelConn // all that were or are connected, with what is due to them
+	concerned []*modelConn    // all that were or are connected, with what is due to them
+	packets   []historyPacket // of the step, with the Packet Identifiers of the messages they acknowledge
 }
 
 // apply moves the model on by a step. ok is false when the step makes no sense now, as happens when
-// steps before it were taken out; then nothing changes.
+// steps before it were taken out, or when it has more than one outcome; then nothing changes.
 func (m *historyModel) apply(s *historyStep) (o outcome, ok bool) {
 	if !m.applicable(s) {
 		return outcome{}, false
 	}
+	if trial := m.clone(); !trial.decides(s) {
+		return outcome{}, false
+	}
+	return m.take(s), true
+}
+
+// decides takes a step and reports whether it has one outcome only.
+func (m *historyModel) decides(s *historyStep) bool {
+	m.take(s)
+	return !m.open
+}
+
+func (m *historyModel) take(s *historyStep) (o outcome) {
 	for _, c := range m.live {
 		if c != nil {
 			c.due = due{}
 			o.concerned = append(o.concerned, c)
 		}
 	}
-	o.actor = m.live[s.slot]
+	m.actor = m.live[s.slot]
 	if s.opens {
-		o.actor = &modelConn{slot: s.slot}
-		o.concerned = append(o.concerned, o.actor)
+		m.actor = &modelConn{slot: s.slot, eager: s.eager}
+		o.concerned = append(o.concerned, m.actor)
 	}
-	packets := s.packets
+	o.actor = m.actor
+	o.packets = slices.Clone(s.packets)
+	m.act(s, o.packets)
+	for _, c := range m.live {
+		if c != nil {
+			m.conclude(c)
+		}
+	}
+	return o
+}
+
+// act handles what the client of a step sends, and how it ends.
+func (m *historyModel) act(s *historyStep, packets []historyPacket) {
 	if s.halved() {
 		packets = packets[:len(packets)-1]
 	}
 	for i := range packets {
-		if !m.handle(o.actor, &packets[i]) {
-			return o, true
+		if !m.handle(m.actor, &packets[i]) {
+			return
 		}
 	}
 	if s.ending != staysOpen {
-		m.lose(o.actor, true)
-		o.actor.due.deliveriesCut, o.actor.due.repliesCut = true, true
+		m.lose(m.actor, true)
+		m.actor.due.deliveriesCut, m.actor.due.repliesCut = true, true
 	}
-	return o, true
 }
 
 // applicable reports whether a step can be taken: the slot is free, or its own CONNECT frees it; or
@@ -191,6 +220,10 @@ func (m *historyModel) takenOverBy(p *historyPacket) *modelConn {
 
 // handle takes one packet. It returns false when that ends the connection.
 func (m *historyModel) handle(c *modelConn, p *historyPacket) (goesOn bool) {
+	var acknowledged *modelMessage
+	if c.connected && p.of != ofNone {
+		acknowledged = c.session.target(p)
+	}
 	if c.connected && !legal(p) || !c.connected && !legalBefore(p) {
 		m.totals.ProtocolErrors++
 		return m.end(c, true)
@@ -215,13 +248,13 @@ func (m *historyModel) handle(c *modelConn, p *historyPacket) (goesOn bool) {
 	case codec.PUBREL:
 		delete(c.session.unreleased, p.id)
 		reply("PUBCOMP %d", p.id)
-	case codec.PUBREC:
-		reply("PUBREL %d", p.id)
+	case codec.PUBACK, codec.PUBREC, codec.PUBCOMP:
+		m.acknowledge(c, p, acknowledged)
 	case codec.SUBSCRIBE:
 		reply("SUBACK %d %v", p.id, m.subscribe(c, p.filters))
 	case codec.UNSUBSCRIBE:
 		for _, f := range p.filters {
-			delete(c.session.filters, f.Filter)
+			delete(c.session.filters, f.Filter) // what was queued because of it is sent [MQTT-3.10.4-3]
 			c.due.cancelReplay(f.Filter)
 		}
 		reply("UNSUBACK %d", p.id)
@@ -254,6 +287,7 @@ func (m *historyModel) connect(c *modelConn, packet *historyPacket) (goesOn bool
 		presence = 1
 	}
 	c.due.replies = append(c.due.replies, fmt.Sprintf("CONNACK present %d code 0", presence))
+	c.sendAgain()
 	return true
 }
 
@@ -264,123 +298,209 @@ func (m *historyModel) end(c *modelConn, publishesWill bool) (goesOn bool) {
 	return false
 }
 
-// lose is a connection's end, whoever brings it about.
+// lose is a connection's end, whoever brings it about. Its session is kept, unless it is a clean one.
 func (m *historyModel) lose(c *modelConn, publishesWill bool) {
 	c.due.ends = true
 	if !c.connected {
 		return
 	}
+	c.fillWindow(perhaps) // what came in this step
 	m.live[c.slot] = nil
-	m.suspend(c)
+	if !c.session.clean {
+		m.sessions[c.clientID] = c.session
+		m.open = m.open || c.due.replaysAbove() > 0 // which of them have come into it?
+	}
 	if c.will != nil && publishesWill {
 		m.publish(c.will.topic, c.will.payload, c.will.qos, c.will.retain)
 	}
+	c.session.attached = false
 }
 
-// publish retains a message and sends it to each client that wants it, once.
+// publish retains a message and sends it to each client that wants it, once. What $SYS is told is acknowledged and
+// goes nowhere.
 func (m *historyModel) publish(topic, payload string, qos codec.QoS, retain bool) {
-	if modelIgnoresSYS && (topic == "$SYS" || strings.HasPrefix(topic, "$SYS/")) {
+	if topic == "$SYS" || strings.HasPrefix(topic, "$SYS/") {
 		return
 	}
 	if retain {
-		m.retain(topic, payload)
+		m.retain(delivery{topic, payload, qos})
 	}
 	for _, c := range m.live {
 		if c == nil {
 			continue
 		}
-		granted, wants := codec.QoS0, false
-		for f, q := range c.session.filters {
-			if filterMatches(f, topic) {
-				granted, wants = max(granted, q), true
-			}
+		granted, wants := c.session.wants(topic)
+		if !wants {
+			continue
 		}
-		if wants {
-			c.due.live = append(c.due.live, delivery{topic, payload, min(qos, granted)})
+		d := delivery{topic, payload, min(qos, granted)}
+		if c.due.replaying(topic) {
+			c.due.newer = append(c.due.newer, d)
+		}
+		if d.qos == codec.QoS0 {
+			c.due.live = append(c.due.live, d)
+		} else {
+			m.add(c.session, c, d)
+		}
+	}
+	for _, s := range m.sessions {
+		if granted, wants := s.wants(topic); wants && min(qos, granted) > codec.QoS0 {
+			m.add(s, nil, delivery{topic, payload, min(qos, granted)})
 		}
 	}
 }
 
-func (m *historyModel) retain(topic, payload string) {
-	if payload == "" {
-		delete(m.retained, topic)
+// wants returns the highest QoS of the subscriptions that match a topic [MQTT-3.3.5-1], if there are any.
+func (s *modelSession) wants(topic string) (granted codec.QoS, wants bool) {
+	for f, q := range s.filters {
+		if filterMatches(f, topic) {
+			granted, wants = max(granted, q), true
+		}
+	}
+	return granted, wants
+}
+
+func (m *historyModel) retain(d delivery) {
+	if d.payload == "" {
+		delete(m.retained, d.topic)
 	} else {
-		m.retained[topic] = payload
+		m.retained[d.topic] = d
 	}
 	for _, c := range m.live {
 		if c != nil {
-			c.due.changeReplay(topic, payload)
+			c.due.changeReplay(d)
 		}
 	}
 }
 
 // subscribe returns the codes of the SUBACK.
 func (m *historyModel) subscribe(c *modelConn, filters []codec.Subscription) (codes []byte) {
-	replayed := map[string]bool{} // a filter that stands in the packet twice is looked up once
+	var granted []string
 	for _, f := range filters {
 		if beyondLimits(f.Filter) {
 			m.totals.FiltersRefused++
 			codes = append(codes, byte(codec.GrantFailure))
 			continue
 		}
-		c.session.filters[f.Filter] = m.grant(f.QoS)
-		codes = append(codes, byte(m.grant(f.QoS)))
-		if !replayed[f.Filter] {
-			replayed[f.Filter] = true
-			c.due.startReplay(f.Filter, m.retained)
+		c.session.filters[f.Filter] = f.QoS
+		codes = append(codes, byte(f.QoS))
+		if !slices.Contains(granted, f.Filter) { // one that stands in the packet twice is looked up once
+			granted = append(granted, f.Filter)
 		}
+	}
+	for _, filter := range granted {
+		c.due.startReplay(filter, c.session.filters[filter], m.retained)
 	}
 	return codes
 }
 
 // startReplay makes the retained messages that match the filter due. When the filter is subscribed
 // to again in the same step, they may come once for both or once for each.
-func (d *due) startReplay(filter string, retained map[string]string) {
+func (d *due) startReplay(filter string, granted codec.QoS, retained map[string]delivery) {
 	at := slices.IndexFunc(d.replays, func(r replayed) bool { return r.filter == filter })
 	if at < 0 {
 		at = len(d.replays)
 		d.replays = append(d.replays, replayed{filter: filter, messages: map[string]*replayedTopic{}})
 	}
+	d.newer = nil // before this SUBSCRIBE
 	r := &d.replays[at]
 	r.times++
-	for topic, payload := range retained {
+	r.granted = granted
+	for topic, message := range retained {
 		if !filterMatches(filter, topic) {
 			continue
 		}
 		if r.messages[topic] == nil && r.times == 1 {
 			r.messages[topic] = &replayedTopic{least: 1}
 		}
-		r.allow(topic, payload)
+		r.allow(message)
 	}
 }
 
-func (r *replayed) allow(topic, payload string) {
-	t := r.messages[topic]
+// allow says that a retained message may come, at the lower of its QoS and the granted one.
+func (r *replayed) allow(message delivery) {
+	t := r.messages[message.topic]
 	if t == nil {
 		t = new(replayedTopic)
-		r.messages[topic] = t
+		r.messages[message.topic] = t
 	}
 	t.most = r.times
-	if !slices.Contains(t.payloads, payload) {
-		t.payloads = append(t.payloads, payload)
+	message.qos = min(message.qos, r.granted)
+	if !slices.Contains(t.messages, message) {
+		t.messages = append(t.messages, message)
 	}
 }
 
 // changeReplay says that a retained message was replaced or cleared: which one comes is open, and
 // whether one does, as the subscriber gets the newer one live.
-func (d *due) changeReplay(topic, payload string) {
+func (d *due) changeReplay(message delivery) {
 	for i := range d.replays {
 		r := &d.replays[i]
-		if !filterMatches(r.filter, topic) {
+		if !filterMatches(r.filter, message.topic) {
 			continue
 		}
-		if payload != "" {
-			r.allow(topic, payload)
+		if message.payload != "" {
+			r.allow(message)
 		}
-		if t := r.messages[topic]; t != nil {
+		if t := r.messages[message.topic]; t != nil {
 			t.least = 0
 		}
 	}
+}
+
+// replaying reports whether retained messages of a topic may come.
+func (d *due) replaying(topic string) bool {
+	return slices.ContainsFunc(d.replays, func(r replayed) bool { return filterMatches(r.filter, topic) })
+}
+
+// replaysAbove is how many retained messages above QoS 0 may come at most.
+func (d *due) replaysAbove() (most int) {
+	for _, r := range d.replays {
+		for _, t := range r.messages {
+			if t.above() {
+				most += t.most
+			}
+		}
+	}
+	return most
+}
+
+// replaysLeast is how many retained messages come at least.
+func (d *due) replaysLeast() (least int) {
+	for _, r := range d.replays {
+		for _, t := range r.messages {
+			least += t.least
+		}
+	}
+	return least
+}
+
+func (t *replayedTopic) above() bool {
+	return slices.ContainsFunc(t.messages, func(m delivery) bool { return m.qos > codec.QoS0 })
+}
+
+// replaysDecided reports whether it is known which retained messages above QoS 0 come.
+func (d *due) replaysDecided() bool {
+	for _, r := range d.replays {
+		for _, t := range r.messages {
+			if t.above() && (t.least != 1 || t.most != 1 || len(t.messages) != 1) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// replayedAbove returns them, in an order that does not depend on the broker. They are decided.
+func (d *due) replayedAbove() (all []delivery) {
+	for _, r := range d.replays {
+		for _, topic := range slices.Sorted(maps.Keys(r.messages)) {
+			if t := r.messages[topic]; t.above() {
+				all = append(all, t.messages[0])
+			}
+		}
+	}
+	return all
 }
 
 // cancelReplay says that a filter is unsubscribed in the step that it was subscribed in.
@@ -402,11 +522,27 @@ func (d *due) byTopic() map[string]replayedTopic {
 			sum := all[topic]
 			sum.least += t.least
 			sum.most += t.most
-			sum.payloads = append(sum.payloads, t.payloads...)
+			sum.messages = append(sum.messages, t.messages...)
 			all[topic] = sum
 		}
 	}
 	return all
+}
+
+// clone copies what a step may change, but for what was due before it.
+func (m *historyModel) clone() *historyModel {
+	n := &historyModel{sessions: map[string]*modelSession{}, retained: maps.Clone(m.retained)}
+	for id, s := range m.sessions {
+		n.sessions[id] = s.clone()
+	}
+	for slot, c := range m.live {
+		if c != nil {
+			clone := *c
+			clone.session, clone.due = c.session.clone(), due{}
+			n.live[slot] = &clone
+		}
+	}
+	return n
 }
 
 // refusal is the code with which a well-formed CONNECT is answered.

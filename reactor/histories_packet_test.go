@@ -20,6 +20,7 @@ type historyPacket struct {
 	kind    codec.PacketType
 	flags   byte // low nibble of the first byte, whole
 	id      uint16
+	of      int // PUBACK, PUBREC, PUBCOMP: the message that it acknowledges, which decides the id; see target
 	topic   string
 	payload string
 	filters []codec.Subscription // SUBSCRIBE, and without the QoS UNSUBSCRIBE
@@ -43,6 +44,13 @@ type historyWill struct {
 	qos            codec.QoS
 	retain         bool
 }
+
+// What an acknowledgement is for: a message among those that the client may acknowledge, counted from 1 and round and
+// round, or one of these.
+const (
+	ofNone     = 0  // nothing that the broker knows
+	ofFinished = -1 // the message that was acknowledged to the end last
+)
 
 const (
 	publishDup    = 0x08
@@ -147,6 +155,8 @@ func (p *historyPacket) String() string {
 		say(p.retain(), "retain")
 		say(p.flags&publishDup != 0, "dup")
 	default:
+		say(p.of > 0, "of message %d, else", p.of)
+		say(p.of == ofFinished, "of the last one again, else")
 		say(len(p.filters) > 0 || p.id > 0, "id %d", p.id)
 		for _, s := range p.filters {
 			say(p.kind == codec.SUBSCRIBE, "%q QoS %d", shorten(s.Filter), s.QoS)
@@ -169,6 +179,7 @@ func shorten(s string) string {
 type historyStep struct {
 	slot    int
 	opens   bool // on a new connection; the slot's old one, if any, is what its CONNECT takes over
+	eager   bool // which acknowledges all messages at once
 	packets []historyPacket
 	partial bool   // of the last packet only half is sent
 	ending  ending // what the client does after the packets
@@ -203,6 +214,9 @@ func (s *historyStep) String() string {
 	text := strings.Join(words, "; ")
 	if s.opens {
 		text = "opens a connection; " + text
+	}
+	if s.opens && s.eager {
+		text = "acknowledges at once, " + text
 	}
 	if s.halved() {
 		text += " (half of it)"

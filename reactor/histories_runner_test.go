@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strconv"
@@ -27,8 +28,13 @@ import (
 //
 // Retained messages may come after the probe, whenever the broker finds the time, filter by filter in
 // the order of their subscriptions. So whoever subscribes also subscribes to a topic with a retained
-// message that is there for all histories, and waits for it. What comes too much after all that is
-// found in the next step.
+// message that is there for all histories, and waits for it. What is sent above QoS 0 may also come after
+// the probe: as much is awaited as the model says. What comes too much after all that is found in the next
+// step.
+//
+// A client that acknowledges messages at once, or has asked for retained messages, ends the step with a
+// PINGREQ: when that is answered its acknowledgements are known to the broker, and the retained messages
+// have all come.
 
 // historyRunner plays one history against a broker.
 type historyRunner struct {
@@ -38,6 +44,7 @@ type historyRunner struct {
 
 	model *historyModel
 	wires map[*modelConn]*historyWire
+	came  int // messages above QoS 0
 	taken int // steps
 	probe string
 	buf   []byte
@@ -69,8 +76,32 @@ func runHistory(
 	return r.model.totals, 0, nil
 }
 
-// conclude compares all that is retained with the model, clears it, and has everyone disconnect.
+// conclude compares all that is retained with the model, clears it, has everyone disconnect, and has each
+// session that is left come to its end: first its client gets all that waits for it.
 func (r *historyRunner) conclude() error {
+	if err := r.clear(); err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.model.sessions)) {
+		connect := func(clean bool) historyPacket {
+			c := &historyConnect{name: "MQTT", level: 4, clean: clean, clientID: id}
+			return historyPacket{kind: codec.CONNECT, connect: c}
+		}
+		disconnect := historyPacket{kind: codec.DISCONNECT}
+		err := r.takeAll([]historyStep{
+			{opens: true, eager: true, packets: []historyPacket{connect(false)}},
+			{packets: []historyPacket{disconnect}},
+			{opens: true, packets: []historyPacket{connect(true), disconnect}},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clear compares all that is retained with the model, clears it, and has everyone disconnect.
+func (r *historyRunner) clear() error {
 	var steps []historyStep
 	auditor := slices.IndexFunc(r.model.live[:], func(c *modelConn) bool { return c != nil })
 	if auditor < 0 {
@@ -91,6 +122,10 @@ func (r *historyRunner) conclude() error {
 	for slot := range historySlots {
 		steps = append(steps, historyStep{slot: slot, packets: []historyPacket{{kind: codec.DISCONNECT}}})
 	}
+	return r.takeAll(steps)
+}
+
+func (r *historyRunner) takeAll(steps []historyStep) error {
 	for i := range steps {
 		if err := r.take(&steps[i]); err != nil {
 			return fmt.Errorf("%s: %w", &steps[i], err)
@@ -108,6 +143,7 @@ func (r *historyRunner) abandon() {
 
 // take has the broker and the model take a step and compares what comes.
 func (r *historyRunner) take(s *historyStep) error {
+	away := len(r.model.sessions)
 	o, ok := r.model.apply(s)
 	if !ok {
 		return nil
@@ -116,14 +152,21 @@ func (r *historyRunner) take(s *historyStep) error {
 	r.probe = "probe " + strconv.Itoa(r.taken)
 	deadline := time.Now().Add(r.patience)
 	if s.opens {
-		w, err := dialHistory(r.server.Addr(), r.tag)
+		if away > 0 {
+			if err := r.settleLoops(deadline); err != nil {
+				return err
+			}
+		}
+		w, err := dialHistory(r.server.Addr(), r.tag, &r.came)
 		if err != nil {
 			return err
 		}
 		r.wires[o.actor] = w
 	}
 	for _, c := range o.concerned {
-		r.wires[c].begin(deadline, r.probe)
+		// Who leaves does not wait for what is not on disk yet.
+		c.due.repliesCut = c.due.repliesCut || c.due.deliveriesCut && r.server.config.DataDir != ""
+		r.wires[c].begin(deadline, r.probe, &c.due)
 	}
 	if err := r.send(s, &o); err != nil {
 		return fmt.Errorf("client %d: %w", s.slot, err)
@@ -173,10 +216,10 @@ func (r *historyRunner) appendBarrier(b []byte, d *due) []byte {
 func (r *historyRunner) send(s *historyStep, o *outcome) error {
 	w, due := r.wires[o.actor], &o.actor.due
 	b := r.buf[:0]
-	for i := range s.packets {
+	for i := range o.packets {
 		from := len(b)
-		b = s.packets[i].appendTo(b, r.tag)
-		if i == len(s.packets)-1 && s.halved() {
+		b = o.packets[i].appendTo(b, r.tag)
+		if i == len(o.packets)-1 && s.halved() {
 			b = b[:from+(len(b)-from)/2]
 		} else if i == 0 && s.opens && o.actor.connected {
 			b = probeSubscription.appendTo(b, r.tag)
@@ -186,12 +229,15 @@ func (r *historyRunner) send(s *historyStep, o *outcome) error {
 	cuts := s.cuts
 	if !due.ends {
 		if s.alone {
-			if err := w.exchange(b, cuts, len(due.replies)); err != nil {
+			if err := w.exchange(b, cuts, due); err != nil {
 				return fmt.Errorf("%w; it has got %s, and is due %s", err, w, due)
 			}
 			b, cuts = b[:0], nil
 		}
 		b = r.appendBarrier(b, due)
+		for i := range due.acknowledgements {
+			b = w.appendAcknowledgement(b, &due.acknowledgements[i])
+		}
 	}
 	r.buf = b
 	if err := w.write(b, cuts); err != nil && !due.ends {
@@ -227,12 +273,20 @@ func (r *historyRunner) awaitEnd(c *modelConn, w *historyWire) error {
 	}
 	// Its identifier is not known, but its loop has closed the connection. A loop opens its letters,
 	// buries the closed, and flushes: when it answers a second letter, that has been done.
-	ctx, cancel := context.WithDeadline(context.Background(), w.deadline)
+	if err := r.settleLoops(w.deadline); err != nil {
+		return err
+	}
+	return r.settleLoops(w.deadline)
+}
+
+// settleLoops returns when each loop has delivered what the others have handed over. What was published at
+// QoS 0 while a client was away may still be on its way to the loop that it was on: it would get that if it
+// were back there.
+func (r *historyRunner) settleLoops(deadline time.Time) error {
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
-	for range 2 {
-		if _, all := r.server.ask(ctx, letterPending); !all {
-			return errors.New("the loops do not answer their letters")
-		}
+	if _, all := r.server.ask(ctx, letterPending); !all {
+		return errors.New("the loops do not answer their letters")
 	}
 	return nil
 }
@@ -266,10 +320,8 @@ func (r *historyRunner) sendProbe() error {
 func (r *historyRunner) receive(c *modelConn) error {
 	w, due := r.wires[c], &c.due
 	if !due.ends {
-		for !w.probed || len(due.replays) > 0 && !w.replayed {
-			if err := w.next(); err != nil {
-				return fmt.Errorf("%w; it has got %s, and is due %s", err, w, due)
-			}
+		if err := w.await(due); err != nil {
+			return fmt.Errorf("%w; it has got %s, and is due %s", err, w, due)
 		}
 	} else {
 		if !w.closed {
@@ -280,8 +332,11 @@ func (r *historyRunner) receive(c *modelConn) error {
 		w.close()
 		delete(r.wires, c)
 	}
-	if err := w.compare(due); err != nil {
+	if err := w.compare(due, c.session); err != nil {
 		return fmt.Errorf("%w; it has got %s, and is due %s", err, w, due)
+	}
+	for qos, n := range w.replaysAnswered {
+		r.model.totals.Delivered[qos] += n
 	}
 	return nil
 }

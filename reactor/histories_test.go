@@ -18,6 +18,7 @@ import (
 var (
 	histories   = flag.Int("histories", 2000, "histories that TestHistories plays")
 	historySeed = flag.Uint64("history-seed", 311, "seed of the first history; the others follow")
+	historySync = flag.String("history-sync", "", "keep sessions on disk: always or interval; empty: do not")
 )
 
 // historyLoops says how many loops the broker of a history has: the seed decides, so that a seed alone
@@ -30,7 +31,13 @@ var historyLoops = [...]int{1, 2, 4}
 func TestHistories(t *testing.T) {
 	for remainder, loops := range historyLoops {
 		t.Run(fmt.Sprintf("%d loops", loops), func(t *testing.T) {
-			s := start(t, func(c *Config) { c.Loops, c.ConnectTimeout = loops, TimeoutMax })
+			s := start(t, func(c *Config) {
+				c.Loops, c.ConnectTimeout = loops, TimeoutMax
+				c.MaxInflight, c.QueuedMessagesMax = modelInflightMax, modelQueueMax
+				if *historySync != "" {
+					c.DataDir, c.Sync = t.TempDir(), *historySync
+				}
+			})
 			last := codec.Publish{Topic: []byte(lastReplayTopic), Retain: true}
 			require.True(t, s.retained.Store(nil, last.Topic, codec.AppendPublish(nil, &last)))
 			begun := time.Now()
@@ -49,19 +56,25 @@ func TestHistories(t *testing.T) {
 // requireForgotten says that the broker has counted what the model has, and that nothing is left.
 func requireForgotten(t *testing.T, s *Server, want *historyTotals) {
 	eventually(t, "the clients are gone", func() bool { return s.Stats().Clients == 0 && s.Stats().Connections == 0 })
-	for s.Stats().Sessions > 0 {
-		s.expireSessions(time.Now().Add(s.config.SessionExpiry + time.Hour))
-	}
 	st := s.Stats()
 	assert.Zero(t, st.Panics)
 	assert.Zero(t, st.Subscriptions, "subscriptions")
 	assert.Zero(t, st.Retained, "retained messages")
 	assert.Zero(t, st.RetainedBytes, "bytes of retained messages")
 	assert.Zero(t, s.clients.Len(), "Client Identifiers")
-	assert.Zero(t, (st.Dropped.Total()-st.Dropped[ReasonCutOff]-st.Dropped[ReasonAbsent])+st.RepliesOverflow+st.RetainedRefused, "messages dropped")
+	assert.Zero(t, st.Sessions, "sessions")
+	assert.Zero(t, st.SessionsEvicted+st.SessionsExpired, "sessions ended by the broker")
+	assert.Zero(t, st.QueuedMessages+st.StoredMessages+st.QueueBytes, "messages in outboxes")
+	all := st.Total()
+	assert.Equal(t, all.Matched, all.Delivered+all.Dropped.Total()+uint64(st.Waiting()), "the ledger")
+	for _, reason := range []Reason{ReasonCutOff, ReasonAbsent, ReasonQueueFull, ReasonExpired} {
+		all.Dropped[reason] = 0
+	}
+	assert.Zero(t, all.Dropped.Total()+st.RepliesOverflow+st.RetainedRefused, "messages dropped")
 	assert.Zero(t, st.ConnectTimeouts+st.KeepAliveTimeouts+st.RefusedFull+st.RefusedSockets, "connections dropped")
 	require.Equal(t, *want, historyTotals{st.Connects, st.ConnectsRefused, st.Takeovers, st.ProtocolErrors,
-		st.FiltersRefused, st.PublishReceived}, "counters")
+		st.FiltersRefused, st.PublishReceived, [2]uint64{st.Above[0].Delivered, st.Above[1].Delivered},
+		[2]uint64{st.Above[0].Dropped[ReasonQueueFull], st.Above[1].Dropped[ReasonQueueFull]}}, "counters")
 }
 
 // players play the histories of one broker, several at a time, until one fails.
@@ -130,6 +143,10 @@ func (t *historyTotals) add(o *historyTotals) {
 	t.FiltersRefused += o.FiltersRefused
 	for qos := range t.PublishReceived {
 		t.PublishReceived[qos] += o.PublishReceived[qos]
+	}
+	for qos := range t.Delivered {
+		t.Delivered[qos] += o.Delivered[qos]
+		t.QueueFull[qos] += o.QueueFull[qos]
 	}
 }
 

@@ -70,7 +70,7 @@ func publishLines(on connection, messages []message) error {
 	for _, m := range messages {
 		fmt.Fprintln(&lines, m.Payload)
 	}
-	return mosquittoPub(on, lines.String(), "-t", messages[0].Topic, "-q", fmt.Sprint(messages[0].QoS), "-l")
+	return mosquittoPub(on, lines.String(), "-t", messages[0].Topic, "-l")
 }
 
 // fanoutOf returns what one publisher says: "publisher sequence".

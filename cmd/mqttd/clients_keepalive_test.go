@@ -19,10 +19,8 @@ func TestClientsIdle(t *testing.T) {
 	}{
 		{mosquitto, keepAliveSeconds}, // it refuses less and has no 0
 		{paho, keepAliveSeconds},
-		{pahoPython, keepAliveSeconds},
 		{mqttjs, keepAliveSeconds},
 		{paho, 0},
-		{pahoPython, 0},
 		{mqttjs, 0},
 	}
 	for _, test := range tests {

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The behaviours that people try first, each seen through each client.
+// The four behaviours that people try first, each seen through each client.
 func TestClientsSee(t *testing.T) {
 	b := startBroker(t)
 	behaviours := []struct {
@@ -17,8 +17,6 @@ func TestClientsSee(t *testing.T) {
 		{"a Will", seeWill},
 		{"a wildcard subscription", seeWildcards},
 		{"a takeover", seeTakeover},
-		{"a persistent session", seePersistentSession},
-		{"a clean session", seeCleanSession},
 	}
 	for _, behaviour := range behaviours {
 		t.Run(behaviour.name, func(t *testing.T) {
@@ -43,6 +41,22 @@ func seeRetainedMessage(t *testing.T, b *broker, c client) {
 	last := c.subscribe(t, b.connect(), 0, topic)
 	require.NoError(t, c.publish(b.connect(), message{Topic: topic, Payload: "not retained"}))
 	require.Equal(t, message{Topic: topic, Payload: "not retained"}, last.next(t), "an empty payload clears")
+}
+
+// [MQTT-3.1.2-8], [MQTT-3.1.2-10]
+func seeWill(t *testing.T, b *broker, c client) {
+	topic := freshTopic(t)
+	watcher := c.subscribe(t, b.connect(), 0, topic)
+
+	polite := b.connect()
+	polite.will = &message{Topic: topic, Payload: "said goodbye"}
+	c.subscribe(t, polite, 0, topic+"/unused").stop()
+
+	doomed := b.connect()
+	doomed.will = &message{Topic: topic, Payload: "was cut off"}
+	c.subscribe(t, doomed, 0, topic+"/unused").cut()
+
+	require.Equal(t, *doomed.will, watcher.next(t))
 }
 
 // [MQTT-4.7.1-2], [MQTT-4.7.1-3]

@@ -15,9 +15,8 @@ var mosquitto = client{
 		requireProgram(t, "mosquitto_sub", "mosquitto-clients")
 		requireProgram(t, "stdbuf", "coreutils")
 	},
-	publish:          mosquittoPublish,
-	subscribe:        mosquittoSubscribe,
-	alwaysSubscribes: true,
+	publish:   mosquittoPublish,
+	subscribe: mosquittoSubscribe,
 }
 
 // mosquittoPublish starts one mosquitto_pub per message.
@@ -63,7 +62,7 @@ func mosquittoSub(t *testing.T, on connection, arguments ...string) (*subscripti
 		switch {
 		case bytes.HasPrefix(line, []byte("{")):
 			s.receive(mosquittoMessage(t, line))
-		case subscribed && connects == 1: // not when it has connected again
+		case subscribed && connects == 1:
 			granted <- mosquittoGrants(grants)
 		case bytes.HasSuffix(line, []byte("sending CONNECT")):
 			// mosquitto_sub says nothing of a lost connection, but connects again.
@@ -83,14 +82,7 @@ func mosquittoArguments(on connection) []string {
 		"-V", map[byte]string{3: "mqttv31", 4: "mqttv311"}[on.version],
 	}
 	if on.will != nil {
-		arguments = append(arguments, "--will-topic", on.will.Topic, "--will-payload", on.will.Payload,
-			"--will-qos", strconv.Itoa(int(on.will.QoS)))
-		if on.will.Retain == 1 {
-			arguments = append(arguments, "--will-retain")
-		}
-	}
-	if on.persistent {
-		arguments = append(arguments, "-c")
+		arguments = append(arguments, "--will-topic", on.will.Topic, "--will-payload", on.will.Payload)
 	}
 	return arguments
 }

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -28,9 +29,30 @@ func mqttjsPublish(on connection, messages ...message) error {
 
 func mqttjsSubscribe(t *testing.T, on connection, qos byte, filters ...string) *subscription {
 	t.Helper()
-	return subscribeWithScript(t, []string{"node", filepath.Join(mqttjsFolder, "subscribe.mjs")}, toJSON(map[string]any{
-		"connection": mqttjsConnection(on), "filters": append([]string{}, filters...), "qos": qos,
+	s := newSubscription()
+	granted := make(chan []byte, 1)
+	onLine := func(line []byte) {
+		var event struct {
+			Granted []int
+			Message *message
+			Lost    bool
+		}
+		err := json.Unmarshal(line, &event)
+		switch {
+		case err != nil:
+			t.Errorf("subscribe.mjs: %v: %.80s", err, line)
+		case event.Message != nil:
+			s.receive(*event.Message)
+		case event.Lost:
+			s.setLost()
+		default:
+			granted <- toBytes(event.Granted)
+		}
+	}
+	s.run(t, granted, onLine, "node", filepath.Join(mqttjsFolder, "subscribe.mjs"), toJSON(map[string]any{
+		"connection": mqttjsConnection(on), "filters": filters, "qos": qos,
 	}))
+	return s
 }
 
 // mqttjsConnection returns the connection in the words of MQTT.js.
@@ -38,13 +60,25 @@ func mqttjsConnection(on connection) map[string]any {
 	options := map[string]any{
 		"host": on.host, "port": on.port, "clientId": on.clientID, "keepalive": on.keepAliveSeconds,
 		"protocolVersion": on.version, "protocolId": map[byte]string{3: "MQIsdp", 4: "MQTT"}[on.version],
-		"clean": !on.persistent, "reconnectPeriod": 0, // milliseconds; 0: never again
-	}
-	if on.persistent {
-		options["reconnectPeriod"] = reconnectInterval.Milliseconds()
 	}
 	if on.will != nil {
 		options["will"] = on.will
 	}
 	return options
+}
+
+func toJSON(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // the tests' own values can be encoded
+	}
+	return string(text)
+}
+
+func toBytes(numbers []int) []byte {
+	var values []byte
+	for _, number := range numbers {
+		values = append(values, byte(number))
+	}
+	return values
 }

@@ -9,10 +9,9 @@ import (
 
 // subscription is a client's subscribed connection, as the client reports it.
 type subscription struct {
-	granted        []byte        // the return codes of the SUBACK, in the order of the filters
-	sessionPresent bool          // of the CONNACK; mosquitto_sub does not tell
-	messages       chan message  // in the order of arrival
-	lost           chan struct{} // one value when the client saw its connection end
+	granted  []byte        // the return codes of the SUBACK, in the order of the filters
+	messages chan message  // in the order of arrival
+	lost     chan struct{} // one value when the client saw its connection end
 
 	cut  func() // closes the connection without a DISCONNECT
 	stop func() // closes it with one, and returns when it is sent

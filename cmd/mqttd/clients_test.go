@@ -13,8 +13,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 )
 
 const (
@@ -23,8 +21,6 @@ const (
 	patience = time.Minute
 	// attempts is how often a test may try what a machine that stands still for seconds spoils (chosen).
 	attempts = 3
-	// reconnectInterval is when a persistent client tries again, if it can be told (chosen: soon).
-	reconnectInterval = 50 * time.Millisecond
 )
 
 func TestMain(m *testing.M) {
@@ -36,29 +32,14 @@ type client struct {
 	name string
 	// require fails the test when the tool is not installed.
 	require func(t *testing.T)
-	// publish sends the messages in order over one connection (mosquitto_pub: one each), without
-	// waiting for acknowledgements in between, ends with DISCONNECT, and returns when each message is
-	// complete at its QoS.
+	// publish sends the messages in order over one connection (mosquitto_pub: one each), ends with
+	// DISCONNECT, and returns when each message is complete at its QoS.
 	publish func(on connection, messages ...message) error
-	// subscribe connects, sends one SUBSCRIBE and returns after the SUBACK. Without filters it sends
-	// none and returns after the CONNACK.
+	// subscribe connects, sends one SUBSCRIBE and returns after the SUBACK.
 	subscribe func(t *testing.T, on connection, qos byte, filters ...string) *subscription
-	// alwaysSubscribes says that the tool cannot resume a session without a SUBSCRIBE.
-	alwaysSubscribes bool
 }
 
-var clients = []client{mosquitto, paho, pahoPython, mqttjs}
-
-// resume connects to the session that the Server has for the Client Identifier, with its filters.
-func (c client) resume(t *testing.T, on connection, qos byte, filters ...string) *subscription {
-	t.Helper()
-	if c.alwaysSubscribes {
-		return c.subscribe(t, on, qos, filters...)
-	}
-	s := c.subscribe(t, on, qos)
-	require.True(t, s.sessionPresent, "the Server has forgotten the session")
-	return s
-}
+var clients = []client{mosquitto, paho, mqttjs}
 
 // forEachClient runs the story with each client, side by side.
 func forEachClient(t *testing.T, story func(t *testing.T, c client)) {
@@ -85,15 +66,12 @@ type connection struct {
 	clientID         string
 	version          byte // the Protocol Level: 3 is MQTT 3.1, 4 is MQTT 3.1.1
 	keepAliveSeconds int  // 0 turns the Keep Alive off
-	persistent       bool // Clean Session 0; and the client connects again when it has lost its connection
 	will             *message
 }
 
-var topicCount atomic.Uint32
-
-// freshTopic returns a topic that nobody else uses, also when many runs aim at one broker.
+// freshTopic returns a topic of the test's own, also when many runs aim at one broker.
 func freshTopic(t *testing.T) string {
-	return fmt.Sprint(t.Name(), "/", os.Getpid(), "-", topicCount.Add(1))
+	return fmt.Sprint(t.Name(), "/", os.Getpid())
 }
 
 var connectionCount atomic.Uint32
