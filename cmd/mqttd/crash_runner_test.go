@@ -134,9 +134,7 @@ func (c *crash) begin() {
 	c.broker.awaitListening()
 	c.clients.Go(func() { c.stall.measure(c.ending) })
 	c.t.Cleanup(func() {
-		select {
-		case <-c.ending:
-		default:
+		if !c.isEnding() {
 			c.finish()
 		}
 	})
@@ -152,6 +150,7 @@ func (c *crash) begin() {
 		c.clients.Go(p.run)
 		c.eventually("publishers", func() bool { return p.connects.Load() > 0 })
 	}
+	c.clients.Go((&crashChanger{c: c, random: rand.New(rand.NewPCG(c.seed, 300))}).run)
 	c.broker.end(syscall.SIGTERM)
 	for _, p := range c.publishers {
 		p.resume()
@@ -228,6 +227,15 @@ func (c *crash) finish() {
 	c.clients.Wait()
 }
 
+func (c *crash) isEnding() bool {
+	select {
+	case <-c.ending:
+		return true
+	default:
+		return false
+	}
+}
+
 // eventually waits until something is so.
 func (c *crash) eventually(what string, so func() bool) {
 	c.t.Helper()
@@ -243,16 +251,14 @@ func (c *crash) eventually(what string, so func() bool) {
 // connect returns a connection with its session, or nil when the test is over. A session that is known must be present.
 func (c *crash) connect(clientID string, known bool) *crashLink {
 	for ; ; time.Sleep(2 * time.Millisecond) {
-		select {
-		case <-c.ending:
+		if c.isEnding() {
 			return nil
-		default:
 		}
 		p, life := c.dial()
 		if p == nil {
 			continue
 		}
-		got, err := c.enter(p, clientID)
+		got, err := c.enter(p, connectPersistent(clientID), clientID)
 		if err != nil {
 			p.Close()
 			continue
@@ -281,8 +287,9 @@ func (c *crash) dial() (p *peer, life int) {
 	return p, life
 }
 
-func (c *crash) enter(p *peer, clientID string) (connack []byte, err error) {
-	if err := p.send(connectPersistent(clientID)); err != nil {
+// enter sends a CONNECT and returns what the CONNACK says.
+func (c *crash) enter(p *peer, connect []byte, clientID string) (connack []byte, err error) {
+	if err := p.send(connect); err != nil {
 		return nil, err
 	}
 	_ = p.SetReadDeadline(time.Now().Add(patience)) // fails when closed, as does reading

@@ -93,3 +93,24 @@ func TestCrashWatch(t *testing.T) {
 		}
 	}
 }
+
+// A subscription was made at 100 ms and removed at 300 ms in life 1, which was killed at 400 ms.
+func TestCrashFact(t *testing.T) {
+	const ms = time.Millisecond
+	lives := &crashLives{}
+	lives.end(crashEnd{signal: syscall.SIGKILL, before: 400 * ms})
+	var fact crashFact
+	fact.change(true)(crashMoment{100 * ms, 1})
+	assert.False(t, fact.may(false, lives, 1, 250*ms))
+	assert.False(t, fact.may(false, lives, 2, 250*ms), "removed by itself")
+	fact.change(false)(crashMoment{300 * ms, 1})
+	assert.True(t, fact.may(true, lives, 2, 250*ms), "the change was young at the kill")
+	assert.False(t, fact.may(true, lives, 2, 50*ms), "the change was old")
+	assert.False(t, fact.may(true, lives, 1, 250*ms), "the change was in the same life")
+	assert.False(t, fact.may(true, lives, 2, 0))
+	settle := fact.change(true)
+	assert.True(t, fact.may(true, lives, 2, 0), "asked for")
+	assert.True(t, fact.may(false, lives, 2, 0), "but not acknowledged")
+	settle(crashMoment{500 * ms, 2})
+	assert.False(t, fact.may(false, lives, 3, 250*ms))
+}

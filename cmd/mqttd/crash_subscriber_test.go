@@ -215,7 +215,11 @@ func (s *crashSubscriber) hear(link *crashLink, m crashPublish, now crashMoment)
 	first := byte(bytePuback)
 	if m.qos == 2 {
 		first = bytePubrec
-		if _, open := s.received[m.packetID]; open {
+		if heard, open := s.received[m.packetID]; open {
+			if heard != (crashHeard{sight, n}) || !m.dup { // only the same message may come again, with DUP [MQTT-3.3.1-1]
+				s.c.ledger.fault("%s: swallowed: packet %d is message %d of %s, DUP %v, though message %d of %s is not released, %v",
+					s.name, m.packetID, n, m.topic, m.dup, heard.n, heard.sight.stream.topic, now)
+			}
 			s.answer(link, ackPacket(first, m.packetID))
 			return nil
 		}
