@@ -27,7 +27,7 @@ type crashChanger struct {
 
 const crashChangerID = "crash-changer"
 
-// crashFact is whether something is so: what it was changed to, the latest last. Only the changer's goroutine uses it.
+// crashFact is whether something is so: what it was changed to, the latest last. It is used by one goroutine.
 type crashFact []crashChange
 
 type crashChange struct {

@@ -11,7 +11,7 @@ import (
 type crashPlan struct {
 	loops    string
 	signal   syscall.Signal // that ends it
-	loading  float64        // above 0: it ends while the broker starts, after this part of the time that the last start took
+	loading  float64        // above 0: it ends at this part of the time that the last start took
 	progress int            // or else after so many messages were acknowledged to publishers
 	delay    time.Duration  // and this time
 	manners  []crashManner  // of the subscribers
@@ -84,7 +84,8 @@ func (p crashPlan) String() string {
 	if p.loading > 0 {
 		when = fmt.Sprintf("at %.2f of the start", p.loading)
 	}
-	return fmt.Sprintf("loops=%s %v %s manners=%v away=%v leave=%v move=%v", p.loops, p.signal, when, p.manners, p.away, p.leave, p.move)
+	return fmt.Sprintf("loops=%s %v %s manners=%v away=%v leave=%v move=%v",
+		p.loops, p.signal, when, p.manners, p.away, p.leave, p.move)
 }
 
 // crashDraw returns a time from 0 up to a limit.

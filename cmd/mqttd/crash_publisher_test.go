@@ -14,8 +14,8 @@ const (
 	crashPace   = 3 * time.Millisecond // longest pause of a publisher between two messages (chosen: a load, not a flood)
 )
 
-// crashPublisher publishes to its streams, with a session that is kept: what is not acknowledged is sent again when it
-// has connected again.
+// crashPublisher publishes to its streams, with a session that is kept: what is not acknowledged is sent again when
+// it has connected again.
 type crashPublisher struct {
 	c        *crash
 	name     string
@@ -169,7 +169,7 @@ func (p *crashPublisher) take(link *crashLink, got packet) bool {
 	defer p.mu.Unlock()
 	i := p.find(packetID)
 	if i < 0 {
-		p.c.ledger.fault("%s: %#x for Packet Identifier %d, which is not in use, in life %d", p.name, got.first, packetID, link.life)
+		p.c.ledger.fault("%s: %#x for packet %d, which is not under way, in life %d", p.name, got.first, packetID, link.life)
 		return false
 	}
 	o, now := p.flight[i], crashMoment{p.c.lives.now(), link.life}

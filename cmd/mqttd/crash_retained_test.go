@@ -24,8 +24,8 @@ func (w crashWatch) judge(lives *crashLives, window time.Duration, t *crashTally
 	}
 	forgotten := w.mustHaveForgotten(lives, window)
 	t.add(lives, window, w.when, func() string {
-		return fmt.Sprintf("%s: retained is message %d (0: none), asked for %v, when %d was acknowledged, and %d sent since; "+
-			"acknowledged was %v", w.stream.topic, w.found, w.when, w.settled, w.sent, forgotten)
+		return fmt.Sprintf("%s: retained is message %d (0: none), asked for %v, when %d was acknowledged, and %d sent "+
+			"since; acknowledged was %v", w.stream.topic, w.found, w.when, w.settled, w.sent, forgotten)
 	}, forgotten)
 }
 

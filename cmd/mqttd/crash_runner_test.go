@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"syscall"
@@ -31,12 +32,7 @@ type crash struct {
 	abandoned []*crashLink // guarded by mu; connections that were taken over
 }
 
-// crashLink is a connection to one life of the broker.
-type crashLink struct {
-	*peer
-	life int
-}
-
+// newCrash returns a test with a broker that may forget what happened in a time before a SIGKILL.
 func newCrash(t *testing.T, command crashCommand, lossy time.Duration, seed uint64) *crash {
 	t.Logf("to see this again: -args -crashes %d -crash-seed %d", *crashes, seed)
 	c := &crash{t: t, seed: seed, lossy: lossy, ending: make(chan struct{})}
@@ -62,11 +58,13 @@ func (c *crash) newPublisher(i int) *crashPublisher {
 		random: rand.New(rand.NewPCG(c.seed, uint64(100+i))), leave: make(chan struct{}, 1), paused: true}
 	for qos := byte(1); qos <= 2; qos++ {
 		for _, name := range []string{"often", "rare"} {
-			p.streams = append(p.streams, &crashStream{topic: fmt.Sprintf("crash/%d/%d/%s", i, qos, name), qos: qos, publisher: p, rare: name == "rare"})
+			topic := fmt.Sprintf("crash/%d/%d/%s", i, qos, name)
+			p.streams = append(p.streams, &crashStream{topic: topic, qos: qos, publisher: p, rare: name == "rare"})
 		}
 	}
 	for k := range 2 {
-		p.streams = append(p.streams, &crashStream{topic: fmt.Sprintf("keep/%d/%d", i, k), qos: 1, publisher: p, retained: true})
+		topic := fmt.Sprintf("keep/%d/%d", i, k)
+		p.streams = append(p.streams, &crashStream{topic: topic, qos: 1, publisher: p, retained: true})
 	}
 	c.ledger.streams = append(c.ledger.streams, p.streams...)
 	return p
@@ -77,7 +75,8 @@ func (c *crash) newSubscriber(name string, qos byte, rareOnly bool, filters ...s
 	i := len(c.ledger.readers)
 	r := &crashReader{name: name, sights: map[string]*crashSight{}}
 	s := &crashSubscriber{c: c, name: name, filters: filters, qos: qos, reader: r,
-		random: rand.New(rand.NewPCG(c.seed, uint64(200+i))), received: map[uint16]crashHeard{}, back: make(chan struct{}, 1)}
+		random:   rand.New(rand.NewPCG(c.seed, uint64(200+i))),
+		received: map[uint16]crashHeard{}, back: make(chan struct{}, 1)}
 	for _, stream := range c.ledger.streams {
 		if stream.retained || rareOnly && !stream.rare {
 			continue
@@ -127,7 +126,7 @@ func (c *crash) run(plans []crashPlan) {
 	c.broker.end(syscall.SIGTERM)
 }
 
-// begin starts the broker and its clients, and starts it again when they have subscribed: so far, nothing is forgotten.
+// begin starts the broker and its clients, and ends it when they have subscribed: so far, nothing is forgotten.
 func (c *crash) begin() {
 	c.t.Helper()
 	c.broker.start("2")
@@ -236,97 +235,17 @@ func (c *crash) isEnding() bool {
 	}
 }
 
-// eventually waits until something is so.
+// eventually waits until something is so, for as long as messages come.
 func (c *crash) eventually(what string, so func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(patience); !so(); {
+	behind, deadline := c.ledger.behind(), time.Now().Add(patience)
+	for ; !so(); time.Sleep(time.Millisecond) {
 		c.broker.requireAlive()
+		if now := c.ledger.behind(); !maps.Equal(behind, now) {
+			behind, deadline = now, time.Now().Add(patience)
+		}
 		if time.Now().After(deadline) {
-			require.Fail(c.t, "waited too long", "for %s; behind: %v; faults: %v", what, c.ledger.behind(), c.faults(c.window()))
+			require.Fail(c.t, "waited too long", "for %s; behind: %v; faults: %v", what, behind, c.faults(c.window()))
 		}
-		time.Sleep(time.Millisecond)
 	}
-}
-
-// connect returns a connection with its session, or nil when the test is over. A session that is known must be present.
-func (c *crash) connect(clientID string, known bool) *crashLink {
-	for ; ; time.Sleep(2 * time.Millisecond) {
-		if c.isEnding() {
-			return nil
-		}
-		p, life := c.dial()
-		if p == nil {
-			continue
-		}
-		got, err := c.enter(p, connectPersistent(clientID), clientID)
-		if err != nil {
-			p.Close()
-			continue
-		}
-		if code := got[1]; code != 0 {
-			c.ledger.fault("%s: CONNACK %#x in life %d", clientID, code, life)
-		}
-		if present := got[0] == 1; known != present {
-			c.ledger.fault("%s: Session Present is %v in life %d", clientID, present, life)
-		}
-		return &crashLink{p, life}
-	}
-}
-
-// dial connects to the broker. The life is that of the process that answers: none ended meanwhile.
-func (c *crash) dial() (p *peer, life int) {
-	life = c.lives.current()
-	p, err := dialPeer(&broker{host: "127.0.0.1", port: c.broker.port}, 0)
-	if err != nil {
-		return nil, 0
-	}
-	if c.lives.current() != life {
-		p.Close()
-		return nil, 0
-	}
-	return p, life
-}
-
-// enter sends a CONNECT and returns what the CONNACK says.
-func (c *crash) enter(p *peer, connect []byte, clientID string) (connack []byte, err error) {
-	if err := p.send(connect); err != nil {
-		return nil, err
-	}
-	_ = p.SetReadDeadline(time.Now().Add(patience)) // fails when closed, as does reading
-	got, err := p.next()
-	if err != nil {
-		if isTimeout(err) {
-			c.ledger.fault("%s: no CONNACK within %v", clientID, patience)
-		}
-		return nil, err
-	}
-	if got.first != byteConnack || len(got.body) != 2 {
-		c.ledger.fault("%s: %#x with %d bytes instead of CONNACK", clientID, got.first, len(got.body))
-		return nil, errUnexpected(got.first)
-	}
-	_ = p.SetReadDeadline(time.Time{})
-	return got.body, nil
-}
-
-// abandon keeps a connection open that is no longer used, until the life has ended.
-func (c *crash) abandon(link *crashLink) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.abandoned = append(c.abandoned, link)
-}
-
-func (c *crash) closeAbandoned() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, link := range c.abandoned {
-		link.Close()
-	}
-	c.abandoned = nil
-}
-
-func errUnexpected(first byte) error { return fmt.Errorf("an unexpected packet: %#x", first) }
-
-func errMessage(m crashPublish) error {
-	return fmt.Errorf("not a message that was published: %d bytes on %q at QoS %d, retained: %v, packet %d",
-		len(m.payload), m.topic, m.qos, m.retained, m.packetID)
 }

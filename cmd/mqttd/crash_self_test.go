@@ -8,8 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The ledger is told of three messages, acknowledged 100, 200 and 300 ms after the beginning in life 1, which ended at
-// 400 ms, and of arrivals: 100 ms apart from 110 ms on, those after a zero in life 2.
+// The ledger is told of three messages, acknowledged at 100, 200 and 300 ms in life 1, which ended at 400 ms, and of arrivals: 100 ms apart from 110 ms on, those after a zero in life 2.
 func TestCrashLedger(t *testing.T) {
 	const kill, term, window = syscall.SIGKILL, syscall.SIGTERM, 250 * time.Millisecond
 	type harm struct{ lost, doubled, breaches int }
@@ -64,8 +63,8 @@ func TestCrashLedger(t *testing.T) {
 	}
 }
 
-// What is found retained: message 5 is empty; 4, 6 and 7 were acknowledged at 100, 300 and 350 ms in life 1, which was
-// killed at 400 ms; 8 was sent.
+// What is found retained: message 5 is empty; 4, 6 and 7 were acknowledged at 100, 300 and 350 ms in life 1, which
+// was killed at 400 ms; 8 was sent.
 func TestCrashWatch(t *testing.T) {
 	for _, test := range []struct {
 		found, life            int
@@ -85,8 +84,11 @@ func TestCrashWatch(t *testing.T) {
 		at := func(ms int) crashMoment { return crashMoment{time.Duration(ms) * time.Millisecond, 1} }
 		s := &crashStream{topic: "keep", retained: true, sent: 8,
 			settled: []crashMoment{at(10), at(20), at(30), at(100), at(299), at(300), at(350), {}}}
-		w := crashWatch{stream: s, settled: 7, sent: 8, found: test.found, when: crashMoment{500 * time.Millisecond, test.life}}
-		for window, right := range map[time.Duration]bool{0: test.strictly, 250 * time.Millisecond: test.in250, 120 * time.Millisecond: test.in120} {
+		asked := crashMoment{500 * time.Millisecond, test.life}
+		w := crashWatch{stream: s, settled: 7, sent: 8, found: test.found, when: asked}
+		for window, right := range map[time.Duration]bool{
+			0: test.strictly, 250 * time.Millisecond: test.in250, 120 * time.Millisecond: test.in120,
+		} {
 			var tally crashTally
 			w.judge(lives, window, &tally)
 			assert.Equal(t, right, len(tally.faults) == 0, "%+v in %v: %v", test, window, tally.faults)

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -217,7 +218,7 @@ func (s *crashSubscriber) hear(link *crashLink, m crashPublish, now crashMoment)
 		first = bytePubrec
 		if heard, open := s.received[m.packetID]; open {
 			if heard != (crashHeard{sight, n}) || !m.dup { // only the same message may come again, with DUP [MQTT-3.3.1-1]
-				s.c.ledger.fault("%s: swallowed: packet %d is message %d of %s, DUP %v, though message %d of %s is not released, %v",
+				s.c.ledger.fault("%s: packet %d is message %d of %s, DUP %v, though message %d of %s is not released, %v",
 					s.name, m.packetID, n, m.topic, m.dup, heard.n, heard.sight.stream.topic, now)
 			}
 			s.answer(link, ackPacket(first, m.packetID))
@@ -242,4 +243,11 @@ func (s *crashSubscriber) answer(link *crashLink, ack []byte) {
 		return
 	}
 	_ = link.send(ack) // fails when closed, as does reading
+}
+
+func errUnexpected(first byte) error { return fmt.Errorf("an unexpected packet: %#x", first) }
+
+func errMessage(m crashPublish) error {
+	return fmt.Errorf("not a message that was published: %d bytes on %q at QoS %d, retained: %v, packet %d",
+		len(m.payload), m.topic, m.qos, m.retained, m.packetID)
 }

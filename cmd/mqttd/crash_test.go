@@ -11,8 +11,8 @@ import (
 )
 
 // The crash tests: the built broker with a data directory is killed again and again, at random moments, and started
-// again on the same directory and port, while publishers at QoS 1 and 2 and subscribers with persistent sessions go on
-// and account for every message. See crashSight for what is checked of messages, crashWatch for retained ones, and
+// again on the same directory and port, while publishers at QoS 1 and 2 and subscribers with persistent sessions go
+// on and account for every message. See crashSight for what is checked of messages, crashWatch for retained ones, and
 // crashPlan for what happens between two kills. Each test reports one line.
 //
 // SIGKILL leaves the kernel's cache in place, so these tests cannot tell whether the broker syncs, only whether it
@@ -40,7 +40,8 @@ func TestCrashSyncInterval(t *testing.T) {
 	requireOwnBroker(t)
 	t.Parallel()
 	// A change waits for the next commit, which may begin late and takes its time: an interval more.
-	c := newCrash(t, mqttdToCrash("-sync", "interval", "-sync-interval", crashInterval.String()), 2*crashInterval, crashRandomSeed())
+	command := mqttdToCrash("-sync", "interval", "-sync-interval", crashInterval.String())
+	c := newCrash(t, command, 2*crashInterval, crashRandomSeed())
 	c.run(crashPlans(c.seed, *crashes))
 	c.report(c.window())
 	assert.Empty(t, c.faults(c.window()))

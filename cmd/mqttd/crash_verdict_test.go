@@ -22,9 +22,10 @@ type crashTally struct {
 	faults  []string      // what no kill excuses
 }
 
-// add counts one; what it is about is called if it is a fault. It is excused when one of the moments is, and in a life
-// before the one in which the harm was seen.
-func (t *crashTally) add(lives *crashLives, window time.Duration, seen crashMoment, about func() string, moments ...crashMoment) {
+// add counts one; about describes it if it is a fault. It is excused when one of the moments is, and in a life before
+// the one in which the harm was seen.
+func (t *crashTally) add(lives *crashLives, window time.Duration, seen crashMoment, about func() string,
+	moments ...crashMoment) {
 	t.total++
 	best, bestLife, excused := time.Duration(-1), 0, false
 	for _, m := range moments {
@@ -89,7 +90,8 @@ func (s *crashSight) judge(lives *crashLives, window time.Duration, b *crashBook
 	}
 	for _, d := range s.doubled {
 		b.doubled.add(lives, window, d.again, func() string {
-			return fmt.Sprintf("%s: message %d twice: came %v, PUBREL came %v, again %v", where, d.n, d.came, d.finished, d.again)
+			return fmt.Sprintf("%s: message %d twice: came %v, PUBREL came %v, again %v",
+				where, d.n, d.came, d.finished, d.again)
 		}, d.came, d.finished)
 	}
 	if causes := s.reconnects(); s.backwards > causes {
