@@ -129,7 +129,8 @@ func (b *crashBroker) end(signal syscall.Signal) {
 		require.NoError(b.t, os.WriteFile(file, []byte(b.log.String()), 0o600))
 	}
 	if broken := brokenLog.FindString(b.log.String()); broken != "" {
-		require.Fail(b.t, "the broker found a fault in itself", "life %d says %s:\n%s", b.lives.current(), broken, b.log.String())
+		require.Fail(b.t, "the broker found a fault in itself", "life %d says %s:\n%s",
+			b.lives.current(), broken, b.log.String())
 	}
 	b.lives.end(e)
 }

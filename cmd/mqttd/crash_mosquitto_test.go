@@ -13,9 +13,9 @@ import (
 )
 
 // The crash tests' clients and rules, tried on another broker: one that saves its state when it is asked to end, and
-// only then. Killed, it must be found to have lost what was acknowledged; otherwise it must not. (What Mosquitto 2.0.11
-// has got PUBREC for it sends as a PUBLISH again when it was restarted, so some messages come twice at QoS 2; and it
-// does not keep the order when its window is full, so it has none.)
+// only then. Killed, it must be found to have lost what was acknowledged; otherwise it must not. (What Mosquitto
+// 2.0.11 has got PUBREC for it sends as a PUBLISH again when it was restarted, so some messages come twice at QoS 2;
+// and it does not keep the order when its window is full, so it is given none.)
 func TestCrashMosquitto(t *testing.T) {
 	requireProgram(t, "mosquitto", "mosquitto")
 	t.Parallel()

@@ -169,7 +169,8 @@ func (p *crashPublisher) take(link *crashLink, got packet) bool {
 	defer p.mu.Unlock()
 	i := p.find(packetID)
 	if i < 0 {
-		p.c.ledger.fault("%s: %#x for packet %d, which is not under way, in life %d", p.name, got.first, packetID, link.life)
+		p.c.ledger.fault("%s: %#x for packet %d, which is not under way, in life %d",
+			p.name, got.first, packetID, link.life)
 		return false
 	}
 	o, now := p.flight[i], crashMoment{p.c.lives.now(), link.life}

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The ledger is told of three messages, acknowledged at 100, 200 and 300 ms in life 1, which ended at 400 ms, and of arrivals: 100 ms apart from 110 ms on, those after a zero in life 2.
+// The ledger is told of three messages, acknowledged at 100, 200 and 300 ms in life 1, which ended at 400 ms, and
+// of arrivals: 100 ms apart from 110 ms on, those after a zero in life 2.
 func TestCrashLedger(t *testing.T) {
 	const kill, term, window = syscall.SIGKILL, syscall.SIGTERM, 250 * time.Millisecond
 	type harm struct{ lost, doubled, breaches int }
