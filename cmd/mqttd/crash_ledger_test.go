@@ -55,7 +55,7 @@ type crashReader struct {
 	name   string
 	sights map[string]*crashSight // by topic
 	behind int                    // messages sent that have not come
-	absent bool                   // for long: publishers need not wait for it
+	absent bool                   // for long
 }
 
 // crashSight is what one subscriber has seen of one stream. What is checked: each message comes; those that come for
@@ -135,10 +135,12 @@ func (l *crashLedger) settledUpTo(s *crashStream) int {
 
 // crowded reports whether a reader is so far behind that publishers had better wait.
 func (l *crashLedger) crowded() bool {
-	const behindMax = 10_000 // chosen: some seconds of messages, and far below the broker's limits
+	const behindMax, absentMax = 10_000, 25_000 // chosen: the broker's limit is 30,000
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.ContainsFunc(l.readers, func(r *crashReader) bool { return !r.absent && r.behind > behindMax })
+	return slices.ContainsFunc(l.readers, func(r *crashReader) bool {
+		return r.behind > absentMax || !r.absent && r.behind > behindMax
+	})
 }
 
 // arrive notes that message n came and was not known to be the same as one that had come before.

@@ -10,7 +10,7 @@ import (
 
 const (
 	crashWindow = 10                   // messages of a publisher on their way
-	crashRare   = 4                    // of the messages for topics that are rare, one in so many is published
+	crashRare   = 16                   // of the messages for topics that are rare, one in so many is published
 	crashPace   = 3 * time.Millisecond // longest pause of a publisher between two messages (chosen: a load, not a flood)
 )
 
@@ -120,7 +120,7 @@ func (p *crashPublisher) sendNext(link *crashLink) {
 		return
 	}
 	stream := p.streams[p.random.IntN(len(p.streams))]
-	if (stream.rare || stream.retained) && p.random.IntN(crashRare) != 0 {
+	if stream.rare && p.random.IntN(crashRare) != 0 {
 		return
 	}
 	if p.paused {

@@ -74,7 +74,7 @@ func crashRandomSeed() uint64 {
 func mqttdToCrash(arguments ...string) crashCommand {
 	return func(t *testing.T, folder, port string, loops string) []string {
 		return append([]string{brokerProgram, "-host", "127.0.0.1", "-port", port, "-loops", loops, "-data-dir", folder,
-			"-max-queued-messages", "1000000", "-max-queued-bytes", "1073741824",
+			"-max-queued-messages", "30000", "-max-queued-bytes", "67108864",
 			"-connect-rate", "0", "-connect-timeout", neverTimeout, "-stall-timeout", neverTimeout}, arguments...)
 	}
 }
