@@ -190,6 +190,13 @@ func (l *crashLedger) finish(s *crashSight, n int, when crashMoment) {
 	s.finished[n-1] = when
 }
 
+// cameAt returns when a message came.
+func (l *crashLedger) cameAt(heard crashHeard) crashMoment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return heard.sight.came[heard.n-1]
+}
+
 // complete reports whether every reader has the last message of every stream, and every message is acknowledged.
 func (l *crashLedger) complete() bool {
 	l.mu.Lock()

@@ -218,8 +218,9 @@ func (s *crashSubscriber) hear(link *crashLink, m crashPublish, now crashMoment)
 		first = bytePubrec
 		if heard, open := s.received[m.packetID]; open {
 			if heard != (crashHeard{sight, n}) || !m.dup { // only the same message may come again, with DUP [MQTT-3.3.1-1]
-				s.c.ledger.fault("%s: packet %d is message %d of %s, DUP %v, though message %d of %s is not released, %v",
-					s.name, m.packetID, n, m.topic, m.dup, heard.n, heard.sight.stream.topic, now)
+				s.c.ledger.fault("%s: packet %d is message %d of %s, DUP %v, %v, though message %d of %s is not released, which came %v; %s",
+					s.name, m.packetID, n, m.topic, m.dup, now, heard.n, heard.sight.stream.topic,
+					s.c.ledger.cameAt(heard), s.c.lives.describe(link.life-1))
 			}
 			s.answer(link, ackPacket(first, m.packetID))
 			return nil

@@ -52,7 +52,14 @@ func TestCrashTestsFindLosses(t *testing.T) {
 	requireOwnBroker(t)
 	t.Parallel()
 	c := newCrash(t, mqttdToCrash("-sync", "interval", "-sync-interval", "1h"), time.Hour, crashRandomSeed())
-	c.run(crashPlainPlans(6, syscall.SIGKILL))
+	plans := append(crashPlainPlans(1, syscall.SIGTERM), crashPlainPlans(3, syscall.SIGKILL)...)
+	for i := range crashSubscribers {
+		plans[0].away[i] = true // so that something is saved that was not sent
+	}
+	for i := range plans {
+		plans[i].progress = 1200
+	}
+	c.run(plans)
 	c.report(0)
 	for _, rule := range []time.Duration{0, 2 * crashInterval} {
 		books := c.ledger.judge(&c.lives, rule)
