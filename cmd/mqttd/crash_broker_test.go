@@ -3,6 +3,7 @@ package main_test
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -18,13 +19,14 @@ import (
 var crashKeep = flag.String("crash-keep", "", "folder in which the crash tests leave the broker's data and logs")
 
 // crashCommand returns the command line of a broker that keeps its state in a folder.
-type crashCommand func(t *testing.T, folder, port, loops string) []string
+type crashCommand func(t *testing.T, folder, host, port, loops string) []string
 
 // crashBroker is a broker that is started again and again. It may be used by the test's goroutine only.
 type crashBroker struct {
 	t       *testing.T
 	command crashCommand
 	folder  string
+	host    string
 	port    string
 	lives   *crashLives
 
@@ -36,7 +38,7 @@ type crashBroker struct {
 }
 
 func newCrashBroker(t *testing.T, command crashCommand, lives *crashLives) *crashBroker {
-	b := &crashBroker{t: t, command: command, folder: crashFolder(t), port: freePort(t), lives: lives, log: new(logText),
+	b := &crashBroker{t: t, command: command, folder: crashFolder(t), host: crashHost(), port: freePort(t), lives: lives, log: new(logText),
 		loading: 20 * time.Millisecond}
 	t.Cleanup(func() {
 		if b.cmd != nil {
@@ -51,6 +53,11 @@ func newCrashBroker(t *testing.T, command crashCommand, lives *crashLives) *cras
 		}
 	})
 	return b
+}
+
+// crashHost returns a loopback address of the broker's own: so nobody takes its port while it is dead.
+func crashHost() string {
+	return fmt.Sprintf("127.%d.%d.%d", 1+rand.N(250), rand.N(250), 1+rand.N(250))
 }
 
 // crashFolder returns a new folder for the broker's data.
@@ -70,7 +77,7 @@ func tail(text string) string { return text[max(0, len(text)-tailBytesMax):] }
 // start begins a life.
 func (b *crashBroker) start(loops string) {
 	b.t.Helper()
-	arguments := b.command(b.t, b.folder, b.port, loops)
+	arguments := b.command(b.t, b.folder, b.host, b.port, loops)
 	b.previous, b.log = b.log, new(logText)
 	b.cmd, b.exited = exec.Command(arguments[0], arguments[1:]...), make(chan struct{})
 	b.cmd.Stderr = b.log
@@ -86,7 +93,7 @@ func (b *crashBroker) awaitListening() {
 	b.t.Helper()
 	begun := time.Now()
 	require.Eventually(b.t, func() bool {
-		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", b.port))
+		conn, err := net.Dial("tcp", net.JoinHostPort(b.host, b.port))
 		if err != nil {
 			return b.hasExited()
 		}

@@ -11,6 +11,8 @@ const (
 	crashChanges = 30                   // most changes of a connection
 	crashThought = 5 * time.Millisecond // longest pause of the changer between two changes
 
+	crashStay = 40 * time.Millisecond // longest connection with Clean Session
+
 	byteUnsubscribe = 0xA2
 	byteUnsuback    = 0xB0
 )
@@ -66,12 +68,14 @@ func (f crashFact) String() string {
 
 func (a *crashChanger) run() {
 	for !a.c.isEnding() {
-		clean := a.random.IntN(6) == 0
+		clean := a.random.IntN(4) == 0
 		link := a.connect(clean)
 		if link == nil {
 			continue
 		}
-		if !clean && a.probe(link) {
+		if clean {
+			time.Sleep(crashDraw(a.random, crashStay))
+		} else if a.probe(link) {
 			for range a.random.IntN(crashChanges) {
 				time.Sleep(crashDraw(a.random, crashThought))
 				if a.c.isEnding() || !a.changeOne(link) {

@@ -36,7 +36,7 @@ func (c *crash) connect(clientID string, known bool) *crashLink {
 // dial connects to the broker. The life is that of the process that answers: none ended meanwhile.
 func (c *crash) dial() (p *peer, life int) {
 	life = c.lives.current()
-	p, err := dialPeer(&broker{host: "127.0.0.1", port: c.broker.port}, 0)
+	p, err := dialPeer(&broker{host: c.broker.host, port: c.broker.port}, 0)
 	if err != nil {
 		return nil, 0
 	}

@@ -36,10 +36,10 @@ func TestCrashMosquitto(t *testing.T) {
 	}
 }
 
-func mosquittoToCrash(t *testing.T, folder, port, _ string) []string {
+func mosquittoToCrash(t *testing.T, folder, host, port, _ string) []string {
 	file := filepath.Join(folder, "mosquitto.conf")
-	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location %s/\n"+
-		"autosave_interval 0\nmax_queued_messages 0\nmax_inflight_messages 0\nlog_dest stderr\n", port, folder)
+	text := fmt.Sprintf("listener %s %s\nallow_anonymous true\npersistence true\npersistence_location %s/\n"+
+		"autosave_interval 0\nmax_queued_messages 0\nmax_inflight_messages 0\nlog_dest stderr\n", port, host, folder)
 	if os.Geteuid() == 0 {
 		text += "user root\n"
 	}

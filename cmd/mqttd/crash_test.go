@@ -79,8 +79,8 @@ func crashRandomSeed() uint64 {
 
 // mqttdToCrash returns how to start our own broker, with further arguments.
 func mqttdToCrash(arguments ...string) crashCommand {
-	return func(t *testing.T, folder, port string, loops string) []string {
-		return append([]string{brokerProgram, "-host", "127.0.0.1", "-port", port, "-loops", loops, "-data-dir", folder,
+	return func(t *testing.T, folder, host, port, loops string) []string {
+		return append([]string{brokerProgram, "-host", host, "-port", port, "-loops", loops, "-data-dir", folder,
 			"-max-queued-messages", "30000", "-max-queued-bytes", "67108864",
 			"-connect-rate", "0", "-connect-timeout", neverTimeout, "-stall-timeout", neverTimeout}, arguments...)
 	}
