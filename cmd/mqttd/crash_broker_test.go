@@ -38,8 +38,8 @@ type crashBroker struct {
 }
 
 func newCrashBroker(t *testing.T, command crashCommand, lives *crashLives) *crashBroker {
-	b := &crashBroker{t: t, command: command, folder: crashFolder(t), host: crashHost(), port: freePort(t), lives: lives, log: new(logText),
-		loading: 20 * time.Millisecond}
+	b := &crashBroker{t: t, command: command, folder: crashFolder(t), host: crashHost(), port: freePort(t), lives: lives,
+		log: new(logText), loading: 20 * time.Millisecond}
 	t.Cleanup(func() {
 		if b.cmd != nil {
 			_ = b.cmd.Process.Kill() // fails when it has ended already, which is as good

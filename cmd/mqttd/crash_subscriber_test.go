@@ -217,11 +217,7 @@ func (s *crashSubscriber) hear(link *crashLink, m crashPublish, now crashMoment)
 	if m.qos == 2 {
 		first = bytePubrec
 		if heard, open := s.received[m.packetID]; open {
-			if heard != (crashHeard{sight, n}) || !m.dup { // only the same message may come again, with DUP [MQTT-3.3.1-1]
-				s.c.ledger.fault("%s: packet %d is message %d of %s, DUP %v, %v, though message %d of %s is not released, which came %v; %s",
-					s.name, m.packetID, n, m.topic, m.dup, now, heard.n, heard.sight.stream.topic,
-					s.c.ledger.cameAt(heard), s.c.lives.describe(link.life-1))
-			}
+			s.checkAgain(m, crashHeard{sight, n}, heard, now)
 			s.answer(link, ackPacket(first, m.packetID))
 			return nil
 		}
@@ -230,6 +226,20 @@ func (s *crashSubscriber) hear(link *crashLink, m crashPublish, now crashMoment)
 	s.c.ledger.arrive(sight, n, now)
 	s.answer(link, ackPacket(first, m.packetID))
 	return nil
+}
+
+// checkAgain checks a message whose Packet Identifier one had that is not released: it must be the same one, or it is
+// lost, and have DUP [MQTT-3.3.1-1].
+func (s *crashSubscriber) checkAgain(m crashPublish, got, heard crashHeard, now crashMoment) {
+	if got == heard && m.dup {
+		return
+	}
+	what := "came again without DUP"
+	if got != heard {
+		what = fmt.Sprintf("is now message %d of %s, DUP %v", got.n, m.topic, m.dup)
+	}
+	s.c.ledger.fault("%s: packet %d, message %d of %s, which came %v and is not released, %s, %v; %s",
+		s.name, m.packetID, heard.n, heard.sight.stream.topic, s.c.ledger.cameAt(heard), what, now, s.c.lives.describe(now.life-1))
 }
 
 // answer sends an acknowledgement as the manner is. They keep their order [MQTT-4.6.0-2].
