@@ -75,24 +75,18 @@ func (c *crash) watchRetained() bool {
 		}
 	}
 	c.ledger.mu.Unlock()
-	if p.send(subscribePacket(1, "keep/#")) != nil || p.send([]byte{bytePingreq, 0}) != nil {
+	if p.send(subscribePacket(1, "keep/#")) != nil || p.send(subscribePacket(2, crashMarker)) != nil {
 		return false
 	}
 	_ = p.SetReadDeadline(time.Now().Add(patience))
-	for ponged := false; ; {
+	for marked := false; !marked || len(c.awaited(watches)) > 0; {
 		got, err := p.next()
 		if err != nil {
 			require.False(c.t, isTimeout(err), "retained messages that must be there do not come: %v", c.awaited(watches))
 			return false
 		}
-		switch got.first & 0xF0 {
-		case bytePingresp:
-			ponged = true
-		case bytePublish:
-			c.noteRetained(got, watches)
-		}
-		if ponged && len(c.awaited(watches)) == 0 {
-			break
+		if got.first&0xF0 == bytePublish && c.noteRetained(got, watches) {
+			marked = true
 		}
 	}
 	c.ledger.mu.Lock()
@@ -104,21 +98,40 @@ func (c *crash) watchRetained() bool {
 	return true
 }
 
-func (c *crash) noteRetained(got packet, watches map[string]*crashWatch) {
+// noteRetained reports whether it was the marker.
+func (c *crash) noteRetained(got packet, watches map[string]*crashWatch) bool {
 	m, err := got.publish()
 	if err != nil || !m.retained {
-		return // a live one
+		return false // a live one
+	}
+	if string(m.topic) == crashMarker {
+		return true
 	}
 	w := watches[string(m.topic)]
 	if w == nil || len(m.payload) < 8 {
 		c.ledger.fault("retained: %d bytes on %q", len(m.payload), m.topic)
-		return
+		return false
 	}
 	n := int(binary.LittleEndian.Uint64(m.payload))
 	if string(w.stream.payload(n)) != string(m.payload) || w.found != 0 {
 		c.ledger.fault("retained: message %d of %s is not what was published, or came twice", n, m.topic)
 	}
 	w.found = n
+	return false
+}
+
+// crashMarker is a topic with a retained message that never changes: asked for last, it comes last.
+const crashMarker = "marker"
+
+func (c *crash) retainMarker() {
+	c.t.Helper()
+	p, _ := c.dial()
+	require.NotNil(c.t, p)
+	defer p.Close()
+	require.NoError(c.t, p.connect("crash-watcher"))
+	require.NoError(c.t, p.send(publishPacketAt(1, flagRetain, 1, crashMarker, []byte("here"))))
+	_, err := p.await(bytePuback)
+	require.NoError(c.t, err)
 }
 
 // awaited lists the topics of which nothing has come though something must be retained.

@@ -132,6 +132,7 @@ func (c *crash) begin() {
 	c.t.Helper()
 	c.broker.start("2")
 	c.broker.awaitListening()
+	c.retainMarker()
 	c.clients.Go(func() { c.stall.measure(c.ending) })
 	c.t.Cleanup(func() {
 		if !c.isEnding() {
