@@ -23,6 +23,7 @@ type crashChanger struct {
 	c       *crash
 	random  *rand.Rand
 	session crashFact
+	created func(crashMoment) // settles the latest change of session: a new one is kept from its first SUBACK on
 	filters [crashFilters]crashFact
 	latest  uint16 // the last Packet Identifier
 }
@@ -98,7 +99,8 @@ func (a *crashChanger) connect(clean bool) *crashLink {
 		return nil
 	}
 	packet := connectPersistent(crashChangerID)
-	settlements := []func(crashMoment){a.session.change(!clean)}
+	a.created = a.session.change(!clean)
+	var settlements []func(crashMoment)
 	if clean {
 		packet = connectPacket(crashChangerID)
 		settlements = append(settlements, a.forget()...)
@@ -120,6 +122,9 @@ func (a *crashChanger) connect(clean bool) *crashLink {
 		a.c.ledger.fault("%s: Session Present is %v in life %d; session:%v", crashChangerID, present, life, before)
 	case !clean && !present:
 		settlements = append(settlements, a.forget()...)
+	}
+	if clean || present {
+		settlements = append(settlements, a.created)
 	}
 	for _, settle := range settlements {
 		settle(now)
@@ -144,6 +149,7 @@ func (a *crashChanger) probe(link *crashLink) bool {
 	if _, err := link.subscribe(a.nextID(), last); err != nil {
 		return false
 	}
+	a.created(crashMoment{a.c.lives.now(), link.life})
 	for i := range a.filters {
 		if link.send(publishPacket(crashChangeTopic(i), nil)) != nil {
 			return false
