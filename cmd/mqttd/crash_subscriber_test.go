@@ -239,7 +239,8 @@ func (s *crashSubscriber) checkAgain(m crashPublish, got, heard crashHeard, now 
 		what = fmt.Sprintf("is now message %d of %s, DUP %v", got.n, m.topic, m.dup)
 	}
 	s.c.ledger.fault("%s: packet %d, message %d of %s, which came %v and is not released, %s, %v; %s",
-		s.name, m.packetID, heard.n, heard.sight.stream.topic, s.c.ledger.cameAt(heard), what, now, s.c.lives.describe(now.life-1))
+		s.name, m.packetID, heard.n, heard.sight.stream.topic, s.c.ledger.cameAt(heard), what, now,
+		s.c.lives.describe(now.life-1))
 }
 
 // answer sends an acknowledgement as the manner is. They keep their order [MQTT-4.6.0-2].
