@@ -178,7 +178,8 @@ func (l *loop) deliveredTo(c *conn, messages uint64) {
 	l.tally.delivered += int64(messages)
 }
 
-// remove takes an item out of a backlog of c, and counts its messages as lost; see unlink. Unless the connection has ended, the item is not partly sent.
+// remove takes an item out of a backlog of c, and counts its messages as lost; see unlink. Unless the connection has
+// ended, the item is not partly sent.
 func (l *loop) remove(c *conn, b *backlog, before, i int32, reason Reason) {
 	it := l.items.at(i)
 	b.unfollow(it, i)

@@ -74,7 +74,8 @@ type Config struct {
 	// the end, 1 to MaxInflightMax. Those beyond wait in the client's queue.
 	MaxInflight int
 	// QueuedMessagesMax, 0 to QueuedMessagesLimit, bounds what waits behind that for one client, connected or not,
-	// QueuedBytesMax, 0 to 1 GiB, all of it with what keeps the books; one message at least has room. The newest is dropped.
+	// QueuedBytesMax, 0 to 1 GiB, all of it with what keeps the books; one message at least has room. The newest is
+	// dropped.
 	QueuedMessagesMax, QueuedBytesMax int
 	// TotalQueueBytes bounds the memory of the messages in all queues, one in several counted once, at least
 	// ClientBufferBytesMin; 0: a quarter of the memory, at most 1 GiB. The newest message is dropped at the limit.

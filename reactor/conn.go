@@ -13,8 +13,8 @@ import (
 type conn struct {
 	loop *loop // immutable; other loops may read it
 
-	// serves is loop while the connection is open, else nil: a handle may name a connection that another loop has. Written by
-	// its loop, anyone may load it.
+	// serves is loop while the connection is open, else nil: a handle may name a connection that another loop has.
+	// Written by its loop, anyone may load it.
 	serves atomic.Pointer[loop]
 
 	gc      gnet.Conn // nil once closed: a gnet.Conn kept longer writes to whoever got the descriptor next

@@ -90,8 +90,8 @@ func (l *loop) refuse(code codec.ConnackCode, reason error) error {
 // refused is the end of a connection that got a CONNACK with a code: no violation.
 type refused struct{ error }
 
-// accept answers c's CONNECT with CONNACK 0x00, as nobody else has its Client Identifier. What the client is sent because of the
-// session that it has, or resumes, follows.
+// accept answers c's CONNECT with CONNACK 0x00, as nobody else has its Client Identifier. What the client is sent
+// because of the session that it has, or resumes, follows.
 func (l *loop) accept(c *conn) {
 	if batch := l.discard(c); batch > l.server.store.Committed() {
 		c.state, c.awaiting, c.batch = session.Parked, true, batch

@@ -201,8 +201,8 @@ func (l *loop) reader(id uint64) *conn {
 	return nil
 }
 
-// missed counts QoS 0 messages for a client without a connection here: it is away, on another loop by now, or its connection
-// has just ended.
+// missed counts QoS 0 messages for a client without a connection here: it is away, on another loop by now, or its
+// connection has just ended.
 func (l *loop) missed(id, messages uint64) {
 	reason := ReasonAbsent
 	if c := l.server.table.Resolve(session.Handle(id)); c == nil || c.loop == l && c.session.CleanSession {

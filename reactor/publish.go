@@ -7,7 +7,7 @@ import (
 	"mqttd/session/store"
 )
 
-// onPublish sends a PUBLISH of QoS 0 on.
+// onPublish sends a PUBLISH on: here at QoS 0.
 func (l *loop) onPublish(c *conn, f *codec.Frame) error {
 	var p codec.Publish
 	if err := p.Parse(f, c.session.Version); err != nil {
@@ -44,8 +44,8 @@ func (l *loop) onPublish(c *conn, f *codec.Frame) error {
 	return nil
 }
 
-// onPublishAbove acknowledges a PUBLISH of QoS 1 or 2 and sends it on, to each subscriber at the lower of its QoS and the
-// granted one [MQTT-3.8.4-6].
+// onPublishAbove acknowledges a PUBLISH of QoS 1 or 2 and sends it on, to each subscriber at the lower of its QoS and
+// the granted one [MQTT-3.8.4-6].
 func (l *loop) onPublishAbove(c *conn, p *codec.Publish, route *router.Route) error {
 	answer := codec.PUBACK
 	if p.QoS == codec.QoS2 {
@@ -141,8 +141,8 @@ func (l *loop) publishWill(c *conn, w *session.Will) {
 	})
 }
 
-// spread sends a message of the broker's own, or a Will, to its subscribers, when before has been called. The topic must be
-// valid; the error is that of a topic beyond the limits, of which nothing is sent.
+// spread sends a message of the broker's own, or a Will, to its subscribers, when before has been called. The topic
+// must be valid; the error is that of a topic beyond the limits, of which nothing is sent.
 func (l *loop) spread(topic, payload []byte, qos codec.QoS, before func(tx *store.Tx)) (err error) {
 	var route *router.Route
 	l.noting(func(tx *store.Tx) {

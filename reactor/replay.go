@@ -171,8 +171,8 @@ func (l *loop) replayTurn() {
 	}
 }
 
-// sendPages writes retained messages to c while its socket and its window take them and the turn lasts. It returns false when
-// the window is full: c goes on when an acknowledgement comes.
+// sendPages writes retained messages to c while its socket and its window take them and the turn lasts. It returns
+// false when the window is full: c goes on when an acknowledgement comes.
 func (l *loop) sendPages(c *conn) (more bool) {
 	for c.live() && c.pace == held {
 		p := page{bytes: l.gather[:0], room: min(pageBytesMax, l.config.ClientBufferBytes/2)}
@@ -216,8 +216,8 @@ func (l *loop) finishReplay(c *conn) {
 	}
 }
 
-// endReplay gives up what c, which has closed, had still to get. If its session goes on, the replay goes on with the next
-// connection, but for what is of QoS 0: as for live messages, the client had to be there.
+// endReplay gives up what c, which has closed, had still to get. If its session goes on, the replay goes on with the
+// next connection, but for what is of QoS 0: as for live messages, the client had to be there.
 func (l *loop) endReplay(c *conn) {
 	if c.replay == nil {
 		return

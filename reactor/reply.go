@@ -16,7 +16,8 @@ import (
 // anyone, on any loop, arrives later. The exception is a loop that is behind, see await: a message
 // for its readers is acknowledged when it is next in line there.
 //
-// Those that depend on the disk, and what a client is owed after them, wait on until their batch of the store is committed.
+// Those that depend on the disk, and what a client is owed after them, wait on until their batch of the store is
+// committed.
 
 // owed is a connection and the end of its replies in loop.debt.
 type owed struct {

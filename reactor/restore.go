@@ -22,8 +22,8 @@ type restoration struct {
 	nonsense error            // of a record that cannot be
 }
 
-// openStore opens the data directory, if there is to be one, and puts what it has in its place: the server is as it was when
-// the last one stopped, but for its connections.
+// openStore opens the data directory, if there is to be one, and puts what it has in its place: the server is as it
+// was when the last one stopped, but for its connections.
 func (s *Server) openStore() error {
 	if s.config.DataDir == "" {
 		return nil
@@ -158,8 +158,8 @@ func (r *restoration) outbox(of *session.Session) *session.Outbox {
 	return of.Outbox
 }
 
-// settle has the sessions wait for their clients, those of clients that were connected from now on, and drops those that have
-// expired or are too many.
+// settle has the sessions wait for their clients, those of clients that were connected from now on, and drops those
+// that have expired or are too many.
 func (r *restoration) settle(clean bool) {
 	s, now := r.server, time.Now()
 	tx := s.store.Begin()

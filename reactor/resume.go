@@ -8,14 +8,14 @@ import (
 	"mqttd/session/store"
 )
 
-// A session with Clean Session 0 outlives its connection [MQTT-3.1.2-4]. While the client is away it keeps its slot, which its last
-// connection, closed, stands in, and its place in the router: so messages above QoS 0 go on into its outbox [MQTT-3.1.2-5], and
-// those of QoS 0 are counted as lost. When the client comes back its new connection takes the session out of
-// Server.absent, and the slot over. Another loop need not be asked: it has done with the session before that was there to
-// be taken, but for lists in which the old connection may stand, closed.
+// A session with Clean Session 0 outlives its connection [MQTT-3.1.2-4]. While the client is away it keeps its slot,
+// which its last connection, closed, stands in, and its place in the router: so messages above QoS 0 go on into its
+// outbox [MQTT-3.1.2-5], and those of QoS 0 are counted as lost. When the client comes back its new connection takes
+// the session out of Server.absent, and the slot over. Another loop need not be asked: it has done with the session
+// before that was there to be taken, but for lists in which the old connection may stand, closed.
 
-// resume gives c the session that it asks for: a stored one, which it reports [MQTT-3.2.2-2], or the fresh one that it has
-// [MQTT-3.2.2-3].
+// resume gives c the session that it asks for: a stored one, which it reports [MQTT-3.2.2-2], or the fresh one that
+// it has [MQTT-3.2.2-3].
 func (l *loop) resume(c *conn) (present bool) {
 	s := l.server
 	if c.session.CleanSession {
@@ -32,8 +32,8 @@ func (l *loop) resume(c *conn) (present bool) {
 	return false
 }
 
-// discard ends the stored session of a client that wants none [MQTT-3.1.2-6]. It returns the batch of the store that CONNACK has to
-// wait for: or after a crash the session might be there again.
+// discard ends the stored session of a client that wants none [MQTT-3.1.2-6]. It returns the batch of the store that
+// CONNACK has to wait for: or after a crash the session might be there again.
 func (l *loop) discard(c *conn) (batch uint64) {
 	if !c.session.CleanSession {
 		return 0
@@ -96,8 +96,8 @@ func (l *loop) suspend(c *conn) {
 	}
 }
 
-// endSession ends a session that was taken out of absent, and returns the batch of the store with its end. Any goroutine may call
-// it.
+// endSession ends a session that was taken out of absent, and returns the batch of the store with its end. Any
+// goroutine may call it.
 func (s *Server) endSession(stored *session.Session, reason Reason) (batch uint64) {
 	for filter := range stored.Filters() {
 		s.router.Unsubscribe(filter, uint64(stored.Handle))
@@ -114,8 +114,8 @@ func (s *Server) endSession(stored *session.Session, reason Reason) (batch uint6
 	return 0 // but what End says
 }
 
-// expireSessions ends the sessions of clients that have been away for too long, a few at a time: loops wait for the store's lock.
-// It is called every second on a goroutine of its own.
+// expireSessions ends the sessions of clients that have been away for too long, a few at a time: loops wait for the
+// store's lock. It is called every second on a goroutine of its own.
 func (s *Server) expireSessions(now time.Time) {
 	for range expireMax {
 		stored := s.absent.TakeLeftBefore(now.Add(-time.Duration(s.expiry.Load())).UnixMilli())

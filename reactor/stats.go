@@ -213,7 +213,8 @@ func (st *Stats) Publishes() uint64 {
 	return st.PublishReceived[codec.QoS0] + st.PublishReceived[codec.QoS1] + st.PublishReceived[codec.QoS2]
 }
 
-// Total returns the loss ledger of all QoS together: Matched = Delivered + Dropped.Total() + Waiting, once the loops rest.
+// Total returns the loss ledger of all QoS together: Matched = Delivered + Dropped.Total() + Waiting, once the loops
+// rest.
 func (st *Stats) Total() (all Book) {
 	all = Book{Matched: st.Matched, Delivered: st.Delivered, Dropped: st.Dropped}
 	for _, above := range st.Above {

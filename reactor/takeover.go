@@ -6,11 +6,11 @@ import (
 	"mqttd/session"
 )
 
-// When a client connects while an older connection has its Client Identifier, the older one is
-// closed [MQTT-3.1.4-2], its subscriptions are removed or its session is kept, its Will and what it published last are
-// handed to every loop, and only then the new one gets its CONNACK: so nobody sees the old Will
-// after the new life began, and two connections never serve one session. The older connection may live on another loop; that loop is asked by
-// letter, and the new connection is parked meanwhile.
+// When a client connects while an older connection has its Client Identifier, the older one is closed [MQTT-3.1.4-2],
+// its subscriptions are removed or its session is kept, its Will and what it published last are handed to every loop,
+// and only then the new one gets its CONNACK: so nobody sees the old Will after the new life began, and two
+// connections never serve one session. The older connection may live on another loop; that loop is asked by letter,
+// and the new connection is parked meanwhile.
 //
 //	new connection's loop                old connection's loop
 //	Claim, takeOver --- letterKick --->  kick: close
@@ -99,9 +99,9 @@ func (c *conn) wills(l *loop) bool {
 	return c.session.Will != nil && c.connected && !c.discard && !l.quiesced
 }
 
-// releaseBuried gives the Client Identifiers and slots of the buried free, or keeps their sessions. It comes after the
-// flush, so that what a client published, its Will last, is ahead of all that it does when it comes
-// back, on whichever loop.
+// releaseBuried gives the Client Identifiers and slots of the buried free, or keeps their sessions. It comes after
+// the flush, so that what a client published, its Will last, is ahead of all that it does when it comes back, on
+// whichever loop.
 func (l *loop) releaseBuried() {
 	l.willsDone = 0
 	for i, c := range l.buried {

@@ -14,8 +14,8 @@ const (
 	RetainedBytesMax    = 256 << 20
 )
 
-// RetainedMessage is the retained message of a topic: a whole PUBLISH packet of QoS 0 with RETAIN set, in whose first byte
-// stands the QoS at which it was published. Any goroutine may call its methods.
+// RetainedMessage is the retained message of a topic: a whole PUBLISH packet of QoS 0 with RETAIN set, in whose first
+// byte stands the QoS at which it was published. Any goroutine may call its methods.
 type RetainedMessage struct {
 	packet   atomic.Pointer[[]byte] // to immutable bytes; nil once the message was replaced or cleared
 	sequence uint64                 // immutable; see Retained.sequence
@@ -47,7 +47,8 @@ type Retained struct {
 	sequence atomic.Uint64
 }
 
-// Keeper is told of each change of the messages, in the order of a topic's changes and with a lock held: it must not take long.
+// Keeper is told of each change of the messages, in the order of a topic's changes and with a lock held: it must not
+// take long.
 type Keeper interface {
 	// PutRetained is told of the new message of its topic, whose packet it may keep.
 	PutRetained(packet []byte)
@@ -109,10 +110,9 @@ func (r *Retained) Len() int { return int(r.messages.Load()) }
 // Bytes returns the size of the retained packets together, and of the tree they hang on.
 func (r *Retained) Bytes() int { return int(r.bytes.Load()) }
 
-// Store makes packet the retained message of topic in place of the one before
-// [MQTT-3.3.1-5]. It keeps packet, which must not change any more, and not topic. It returns
-// false at a limit: then the older message, which is no longer the newest, is gone too. keeper is told what has changed, nil:
-// nobody is.
+// Store makes packet the retained message of topic in place of the one before [MQTT-3.3.1-5]. It keeps packet, which
+// must not change any more, and not topic. It returns false at a limit: then the older message, which is no longer
+// the newest, is gone too. keeper is told what has changed, nil: nobody is.
 func (r *Retained) Store(keeper Keeper, topic, packet []byte) bool {
 	s := r.shard(topic)
 	s.mu.Lock()

@@ -59,8 +59,8 @@ func (r *Route) Targets(group int) []Target {
 	return nil
 }
 
-// Part returns the deliveries with a granted QoS above 0, of all groups, and the route of the others. The caller does not
-// change the slice. It is worked out at the first call: a route for which nobody asks costs nothing.
+// Part returns the deliveries with a granted QoS above 0, of all groups, and the route of the others. The caller does
+// not change the slice. It is worked out at the first call: a route for which nobody asks costs nothing.
 func (r *Route) Part() (above []Target, rest *Route) {
 	p := r.parted.Load()
 	if p == nil {

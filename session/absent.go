@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Absent holds the sessions of clients that are away, those first that have been away longest. Any goroutine may call its
-// methods. Whoever takes a session out owns it from then on.
+// Absent holds the sessions of clients that are away, those first that have been away longest. Any goroutine may call
+// its methods. Whoever takes a session out owns it from then on.
 type Absent struct {
 	mu       sync.Mutex
 	byClient map[string]*list.Element // guarded by mu
@@ -16,9 +16,9 @@ type Absent struct {
 // NewAbsent returns an Absent without sessions.
 func NewAbsent() *Absent { return &Absent{byClient: make(map[string]*list.Element)} }
 
-// Put adds the session of a client that left at a time, in Unix milliseconds; no other has the same Client Identifier. Times
-// do not go back, but for a client or two. When there are more than most, the one that has been away longest is taken out
-// and returned, else nil.
+// Put adds the session of a client that left at a time, in Unix milliseconds; no other has the same Client
+// Identifier. Times do not go back, but for a client or two. When there are more than most, the one that has been
+// away longest is taken out and returned, else nil.
 func (a *Absent) Put(s *Session, left int64, most int) (evicted *Session) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -32,16 +32,16 @@ type identifiers struct{ first, count uint64 }
 
 func (r identifiers) of(sequence uint64) uint16 { return uint16(r.first + sequence%r.count) }
 
-// add puts a message at the end of the line. Sequence numbers whose Packet Identifier is in use are left out: the client has
-// not acknowledged a message since all others have had their turn.
+// add puts a message at the end of the line. Sequence numbers whose Packet Identifier is in use are left out: the
+// client has not acknowledged a message since all others have had their turn.
 func (f *flow) add(e entry) {
 	e.sequence = f.free()
 	f.next = e.sequence + 1
 	f.entries = append(f.entries, e)
 }
 
-// free returns the sequence number of the next message. There is one: QueueMax and the largest window are less than all Packet
-// Identifiers.
+// free returns the sequence number of the next message. There is one: QueueMax and the largest window are less than
+// all Packet Identifiers.
 func (f *flow) free() uint64 {
 	next := f.next
 	for i := 0; i < len(f.entries) && f.entries[i].sequence+f.ids.count <= next; i++ {
@@ -53,8 +53,8 @@ func (f *flow) free() uint64 {
 	return next
 }
 
-// find returns the index of the sent message with a Packet Identifier, -1 when there is none. It is one of the first, most often
-// the very first.
+// find returns the index of the sent message with a Packet Identifier, -1 when there is none. It is one of the first,
+// most often the very first.
 func (f *flow) find(packetID uint16) int {
 	for i := range f.entries[:f.sent] {
 		if f.ids.of(f.entries[i].sequence) == packetID {

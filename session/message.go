@@ -6,8 +6,8 @@ import (
 	"mqttd/session/store"
 )
 
-// Queues is what the outboxes of all clients share: the memory that their messages take, and the numbers of those that
-// are in the store. The zero value is ready. Any goroutine may call its methods.
+// Queues is what the outboxes of all clients share: the memory that their messages take, and the numbers of those
+// that are in the store. The zero value is ready. Any goroutine may call its methods.
 type Queues struct {
 	messages atomic.Int64  // that somebody waits for; each counts once
 	bytes    atomic.Int64  // of these, and entryBytes for each who waits
@@ -40,8 +40,8 @@ type Message struct {
 	number uint64       // in the store, 0: not there; written by who distributes it, before the outbox has it
 }
 
-// NewMessage returns a message with one reference, the caller's, for a PUBLISH packet as it goes out at QoS 0. The packet
-// must not change any more.
+// NewMessage returns a message with one reference, the caller's, for a PUBLISH packet as it goes out at QoS 0. The
+// packet must not change any more.
 func (q *Queues) NewMessage(packet []byte) *Message { return q.newMessage(packet, len(packet)) }
 
 func (q *Queues) newMessage(packet []byte, size int) *Message {

@@ -7,11 +7,11 @@ import (
 	"mqttd/session/store"
 )
 
-// Outbox holds the messages above QoS 0 for one client: those that were sent and are not acknowledged, and behind them
-// those that wait until they may be sent. It outlives connections as its session does.
+// Outbox holds the messages above QoS 0 for one client: those that were sent and are not acknowledged, and behind
+// them those that wait until they may be sent. It outlives connections as its session does.
 //
-// Any goroutine may call its methods: a publisher's loop adds, the loop of the client's connection sends. What they note
-// for the store goes into the tx they are given, which is begun before the outbox is locked.
+// Any goroutine may call its methods: a publisher's loop adds, the loop of the client's connection sends. What they
+// note for the store goes into the tx they are given, which is begun before the outbox is locked.
 type Outbox struct {
 	queues *Queues // immutable
 	number uint64  // immutable; of the session in the store, 0: it is not kept
@@ -81,8 +81,8 @@ const (
 	Ended
 )
 
-// Add queues m, published now, to be sent at a QoS above 0. Only who distributes m may call it, before it releases it. wake
-// tells the caller to have the client's connection send.
+// Add queues m, published now, to be sent at a QoS above 0. Only who distributes m may call it, before it releases
+// it. wake tells the caller to have the client's connection send.
 func (o *Outbox) Add(tx *store.Tx, m *Message, qos codec.QoS, limits Limits) (v Verdict, wake bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -111,8 +111,9 @@ func (o *Outbox) Add(tx *store.Tx, m *Message, qos codec.QoS, limits Limits) (v 
 	return v, wake
 }
 
-// AddRetained queues the packet of a retained message because of a SUBSCRIBE, ahead of what is published now. There is room
-// as long as the window has some, whatever else waits: it returns false, and queues nothing, when there is none.
+// AddRetained queues the packet of a retained message because of a SUBSCRIBE, ahead of what is published now. There
+// is room as long as the window has some, whatever else waits: it returns false, and queues nothing, when there is
+// none.
 func (o *Outbox) AddRetained(tx *store.Tx, packet []byte, qos codec.QoS, inflight int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -177,9 +178,9 @@ type Sending struct {
 
 // Next appends to dst what is to be sent now, until it has room bytes or so: first what a connection before this one
 // was sent and did not acknowledge, again with DUP [MQTT-3.3.1-1] and in the same order [MQTT-4.4.0-1]
-// [MQTT-4.6.0-1], then as many new messages as the window has room for. When retainedOnly is set live messages are not
-// among the new ones. What is of QoS 2 is sent when it is in a batch that the store has committed: or after a crash
-// another message might get the Packet Identifier, or PUBLISH might follow PUBREL.
+// [MQTT-4.6.0-1], then as many new messages as the window has room for. When retainedOnly is set live messages are
+// not among the new ones. What is of QoS 2 is sent when it is in a batch that the store has committed: or after a
+// crash another message might get the Packet Identifier, or PUBLISH might follow PUBREL.
 func (o *Outbox) Next(dst []byte, room, inflight int, committed uint64, retainedOnly bool) (s Sending) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -321,8 +322,8 @@ func (o *Outbox) Detach() {
 	o.attached, o.woken = false, false
 }
 
-// Close ends the outbox with its session and returns how many messages are lost thereby, by QoS. Nothing can be added any
-// more. What is in the store is not touched, but for the messages themselves.
+// Close ends the outbox with its session and returns how many messages are lost thereby, by QoS. Nothing can be added
+// any more. What is in the store is not touched, but for the messages themselves.
 func (o *Outbox) Close(tx *store.Tx) (lost [3]uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"mqttd/session/store"
 )
 
-// Restored puts a message back that the store has, when the broker starts: in the order of its flow and sequence number.
-// m is the message it names, nil when PUBREC came. It returns false when the record makes no sense.
+// Restored puts a message back that the store has, when the broker starts: in the order of its flow and sequence
+// number. m is the message it names, nil when PUBREC came. It returns false when the record makes no sense.
 func (o *Outbox) Restored(q store.Queued, m *Message) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -54,7 +54,8 @@ func (o *Outbox) NoteSent(tx *store.Tx) {
 	}
 }
 
-// Resumed ends the restoration. When the broker had not stopped properly nobody knows what was sent: all of it has DUP then.
+// Resumed ends the restoration. When the broker had not stopped properly nobody knows what was sent: all of it has
+// DUP then.
 func (o *Outbox) Resumed(doubtful bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -12,9 +12,9 @@ import (
 // levels are what they cost in memory. (chosen)
 const FilterLevels = 10
 
-// Session is what the broker remembers of one client. While the client is connected it is loop-confined: only the event
-// loop that serves the connection touches it; while it is away whoever took the session out of Absent does. What others
-// may read says so.
+// Session is what the broker remembers of one client. While the client is connected it is loop-confined: only the
+// event loop that serves the connection touches it; while it is away whoever took the session out of Absent does.
+// What others may read says so.
 type Session struct {
 	ClientID string // immutable; anyone may read it
 	Handle   Handle // immutable once it has subscriptions; anyone who has it from there may read it
@@ -27,8 +27,8 @@ type Session struct {
 	// Will is published when the connection ends without DISCONNECT. nil: none.
 	Will *Will
 
-	// Outbox has the messages above QoS 0 for the client. nil: it never had a subscription above QoS 0. It is set before
-	// the first of these; who learns of such a subscription may use it.
+	// Outbox has the messages above QoS 0 for the client. nil: it never had a subscription above QoS 0. It is set
+	// before the first of these; who learns of such a subscription may use it.
 	Outbox *Outbox
 
 	Group int // of its subscriptions in the router
@@ -73,8 +73,8 @@ func Restored(clientID string, number uint64) *Session {
 	return &Session{ClientID: clientID, Number: number, Version: codec.Version311}
 }
 
-// Resume has the session go on with a new connection, for which fresh was made: all that belongs to the connection is taken
-// from there.
+// Resume has the session go on with a new connection, for which fresh was made: all that belongs to the connection is
+// taken from there.
 func (s *Session) Resume(fresh *Session) {
 	s.Version, s.KeepAliveSeconds, s.Will = fresh.Version, fresh.KeepAliveSeconds, fresh.Will
 }

@@ -31,9 +31,9 @@ type occupant[C any] struct {
 	conn   *C
 }
 
-// NewTable returns a table for size connected clients, plus a reserve that only a takeover may use: a client that comes
-// back while its old connection still holds a slot must not be turned away from a full server. As many as away slots more
-// are for the sessions of clients that are away. size must be positive, the others not negative.
+// NewTable returns a table for size connected clients, plus a reserve that only a takeover may use: a client that
+// comes back while its old connection still holds a slot must not be turned away from a full server. As many as away
+// slots more are for the sessions of clients that are away. size must be positive, the others not negative.
 func NewTable[C any](size, reserve, away int) *Table[C] {
 	if size <= 0 || reserve < 0 || away < 0 {
 		panic("session: a table needs at least one slot")
@@ -53,7 +53,8 @@ func NewTable[C any](size, reserve, away int) *Table[C] {
 }
 
 // Acquire puts conn into a free slot and returns its handle. ok is false when as many clients are connected as may.
-// takeover opens the reserve: the caller knows that the connection it replaces is about to go. Any goroutine may call it.
+// takeover opens the reserve: the caller knows that the connection it replaces is about to go. Any goroutine may call
+// it.
 func (t *Table[C]) Acquire(conn *C, takeover bool) (h Handle, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -10,8 +10,9 @@ import (
 type Sync uint8
 
 const (
-	// Interval saves what gathered in Options.Interval. Nobody waits for it while saving works and takes no longer than that: what
-	// was acknowledged in two intervals may be lost, or come twice, when the process or the machine dies.
+	// Interval saves what gathered in Options.Interval. Nobody waits for it while saving works and takes no longer
+	// than that: what was acknowledged in two intervals may be lost, or come twice, when the process or the machine
+	// dies.
 	Interval Sync = iota
 	// Always saves as soon as something changed; acknowledgements wait for it.
 	Always

@@ -49,7 +49,8 @@ type Store struct {
 type highest struct{ session, message uint64 }
 
 // Begin starts a change: what is noted until End is saved together. It takes the mutex that all changes share, so the
-// caller calls End within microseconds, locks nothing and never begins another. nil Store: nil, which notes nothing.
+// caller calls End within microseconds, waits for nothing that others do between theirs and never begins another. All
+// changes are lent the same Tx. nil Store: nil, which notes nothing.
 func (s *Store) Begin() *Tx {
 	if s == nil {
 		return nil
@@ -67,8 +68,9 @@ func (s *Store) Committed() uint64 {
 	return s.committed.Load()
 }
 
-// waits reports whether acknowledgements must wait for the commit of what is noted now: with Interval, too, while saving fails or
-// takes longer than an interval. So what was acknowledged and is not on disk was noted in two intervals at most.
+// waits reports whether acknowledgements must wait for the commit of what is noted now: with Interval, too, while
+// saving fails or takes longer than an interval. So what was acknowledged and is not on disk was noted in two
+// intervals at most.
 func (s *Store) waits() bool {
 	return s.options.Sync == Always || s.failing.Load() || s.late.Load() > s.committed.Load()
 }

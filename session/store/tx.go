@@ -41,7 +41,8 @@ func (t *Tx) End() (batch uint64) {
 	return batch
 }
 
-// Batch returns the number of the batch that what is noted here will be saved in, if that must be waited for, else 0; see End.
+// Batch returns the number of the batch that what is noted here will be saved in, if that must be waited for, else 0;
+// see End.
 func (t *Tx) Batch() uint64 {
 	if t != nil && (t.wait || t.store.waits()) {
 		return t.batch.number
@@ -132,7 +133,8 @@ func (t *Tx) DeleteMessage(messageID uint64) {
 }
 
 // PutQueued notes a message that is queued for a session, with Released false, and later, with Released true, that
-// its PUBREC came. The pair of q.Flow and q.Seq is never used again in the session.
+// its PUBREC came. The pair of q.Flow and q.Seq is never used again in the session, in the life of the
+// process.
 func (t *Tx) PutQueued(id uint64, q Queued) {
 	if t == nil {
 		return
