@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -381,7 +382,7 @@ func (w *outboxWorld) payload() string {
 // publish adds one message to some of the outboxes.
 func (w *outboxWorld) publish() {
 	payload := w.payload()
-	model := &modelMessage{packetOf(payload)}
+	model := &modelMessage{packetOf(payload), len(packetOf(payload))}
 	tx := w.store.Begin()
 	defer tx.End()
 	m := w.queues.NewMessage(model.packet)
@@ -398,7 +399,7 @@ func (w *outboxWorld) waiting(more *modelMessage) (messages, entries, bytes int)
 	seen := map[*modelMessage]bool{}
 	if more != nil {
 		seen[more] = true
-		messages, bytes = 1, len(more.packet)
+		messages, bytes = 1, more.size
 	}
 	for _, o := range w.outboxes {
 		for _, e := range o.all() {
@@ -410,7 +411,7 @@ func (w *outboxWorld) waiting(more *modelMessage) (messages, entries, bytes int)
 			if !seen[e.message] {
 				seen[e.message] = true
 				messages++
-				bytes += len(e.message.packet)
+				bytes += e.message.size
 			}
 		}
 	}
@@ -433,9 +434,8 @@ func (w *outboxWorld) restart() {
 	if w.store == nil {
 		return
 	}
-	mayBeSent, skip := w.limits.Inflight, uint64(w.random.IntN(2)*4096)
-	if w.random.IntN(2) == 0 {
-		mayBeSent, skip = 0, 0
+	killed := w.random.IntN(2) == 0
+	if !killed {
 		tx := w.store.Begin()
 		for _, m := range w.outboxes {
 			if m.number != 0 {
@@ -457,7 +457,7 @@ func (w *outboxWorld) restart() {
 	_, highest := w.store.Highest()
 	queues.NumberFrom(highest)
 	for _, o := range outboxes {
-		o.Resumed(mayBeSent, skip)
+		o.Resumed(killed)
 	}
 	tx := w.store.Begin()
 	for _, m := range messages {
@@ -466,7 +466,7 @@ func (w *outboxWorld) restart() {
 	tx.End()
 	w.queues = queues
 	for _, o := range w.outboxes {
-		o.restored(outboxes[o.number], mayBeSent)
+		o.restored(outboxes[o.number], killed)
 	}
 	w.check()
 }
@@ -480,10 +480,14 @@ type outboxModel struct {
 	attached bool
 	woken    bool
 	closed   bool
+	sends    int
 	book     Book
 }
 
-type modelMessage struct{ packet []byte }
+type modelMessage struct {
+	packet []byte
+	size   int // that counts: none for a retained message, until the broker starts anew
+}
 
 type modelEntry struct {
 	message      *modelMessage // nil: PUBREC came
@@ -492,7 +496,9 @@ type modelEntry struct {
 	id           uint16 // known once it was sent
 	sent, resent bool   // at some time, on this connection
 	noted        bool   // the store knows that it was sent
-	batch        uint64
+	doubtful     bool   // it may have been sent before the broker was killed
+	order        int    // of sending
+	batch        uint64 // to be committed first
 }
 
 func (m *outboxModel) all() []*modelEntry {
@@ -511,7 +517,7 @@ func (m *outboxModel) inflight() (n int) {
 func (m *outboxModel) bytes() (n int) {
 	for _, e := range m.all() {
 		if e.message != nil {
-			n += len(e.message.packet) + entryBytes
+			n += e.message.size + entryBytes
 		}
 	}
 	return n
@@ -545,7 +551,7 @@ func (m *outboxModel) add(tx *store.Tx, message *Message, model *modelMessage) {
 	_, _, total := m.waiting(model)
 	want := Queued
 	switch {
-	case m.queued(live) >= room, m.bytes() > 0 && m.bytes()+len(model.packet)+entryBytes > m.limits.Bytes:
+	case m.queued(live) >= room, m.bytes() > 0 && m.bytes()+model.size+entryBytes > m.limits.Bytes:
 		want = QueueFull
 	case total+entryBytes > m.limits.TotalBytes:
 		want = MemoryFull
@@ -564,14 +570,25 @@ func (m *outboxModel) add(tx *store.Tx, message *Message, model *modelMessage) {
 }
 
 func (m *outboxModel) append(tx *store.Tx, which int, e *modelEntry) {
-	if m.number != 0 {
-		e.batch = tx.Batch()
+	if m.number != 0 && e.qos == codec.QoS2 {
+		e.batch = m.batchOf(tx)
 	}
 	m.flows[which] = append(m.flows[which], e)
 }
 
+// batchOf returns the batch that what is noted now is saved in, if anybody waits for it: always for what is of QoS 2.
+func (m *outboxModel) batchOf(tx *store.Tx) uint64 {
+	if m.store == nil {
+		return 0
+	}
+	batch := tx.Batch()
+	require.NotZero(m.t, batch)
+	require.Greater(m.t, batch, m.store.Committed(), "it is not saved as long as the change goes on")
+	return batch
+}
+
 func (m *outboxModel) addRetained() {
-	model := &modelMessage{packetOf(m.payload())}
+	model := &modelMessage{packet: packetOf(m.payload())}
 	qos := codec.QoS(1 + m.random.IntN(2))
 	want := m.inflight()+m.queued(replayed) < m.limits.Inflight
 	tx := m.store.Begin()
@@ -600,11 +617,11 @@ func (m *outboxModel) next() {
 	got := parseOutgoing(m.t, sending.Packets)
 	size, full, unsaved := 0, false, false
 	var messages [3]uint64
-	expect := func(which int, e *modelEntry, again bool) {
+	expect := func(e *modelEntry, again bool) {
 		require.NotEmpty(m.t, got, "%v was not sent", e)
 		p := got[0]
 		got = got[1:]
-		m.requireIdentifier(which, e, p.id)
+		m.requireIdentifier(e, p.id)
 		if e.message == nil {
 			require.Equal(m.t, outgoing{kind: codec.PUBREL, id: e.id}, p)
 			size += 4
@@ -615,15 +632,16 @@ func (m *outboxModel) next() {
 		messages[e.qos]++
 		size += len(codec.AppendPublish(nil, &codec.Publish{Topic: []byte("t"), Payload: payload, PacketID: 1, QoS: e.qos}))
 	}
-	for which := range m.flows {
-		for _, e := range m.flows[which] {
-			if !e.sent || e.resent || full {
-				continue
-			}
-			if full = size >= room; !full {
-				expect(which, e, true)
-				e.resent = true
-			}
+	again := m.all()
+	slices.SortStableFunc(again, func(a, b *modelEntry) int { return a.order - b.order })
+	for _, e := range again {
+		if !e.sent || e.resent || full || unsaved {
+			continue
+		}
+		unsaved = e.batch > committed
+		if full = size >= room; !full && !unsaved {
+			expect(e, true)
+			e.resent = true
 		}
 	}
 	for which := range m.flows {
@@ -631,10 +649,11 @@ func (m *outboxModel) next() {
 			if e.sent || full || unsaved || m.inflight() >= m.limits.Inflight || which == live && retainedOnly {
 				continue
 			}
-			unsaved = e.qos == codec.QoS2 && e.batch > committed
+			unsaved = e.batch > committed
 			if full = size >= room; !full && !unsaved {
-				expect(which, e, false)
-				e.sent, e.resent = true, true
+				expect(e, e.doubtful)
+				m.sends++
+				e.sent, e.resent, e.order = true, true, m.sends
 			}
 		}
 	}
@@ -644,7 +663,7 @@ func (m *outboxModel) next() {
 }
 
 // requireIdentifier requires that a message keeps its Packet Identifier, and shares it with no other in flight.
-func (m *outboxModel) requireIdentifier(which int, e *modelEntry, id uint16) {
+func (m *outboxModel) requireIdentifier(e *modelEntry, id uint16) {
 	if e.id == 0 {
 		for _, other := range m.all() {
 			require.NotEqual(m.t, other.id, id, "it is in use [MQTT-2.3.1-2]")
@@ -653,7 +672,7 @@ func (m *outboxModel) requireIdentifier(which int, e *modelEntry, id uint16) {
 	}
 	require.Equal(m.t, e.id, id)
 	require.NotZero(m.t, id)
-	require.Equal(m.t, which == replayed, id >= 1<<15)
+	require.Equal(m.t, slices.Contains(m.flows[replayed], e), id >= 1<<15)
 }
 
 // acknowledge sends something that is due, most of the time.
@@ -666,16 +685,21 @@ func (m *outboxModel) acknowledge() {
 	tx := m.store.Begin()
 	defer tx.End()
 	progress, qos := m.outbox.Acknowledge(tx, kind, id)
-	wantProgress, wantQoS := m.acknowledged(kind, id)
+	wantProgress, wantQoS := m.acknowledged(tx, kind, id)
 	require.Equal(m.t, wantProgress, progress, "%v %d", kind, id)
 	require.Equal(m.t, wantQoS, qos)
 }
 
-func (m *outboxModel) acknowledged(kind codec.PacketType, id uint16) (Progress, codec.QoS) {
+func (m *outboxModel) acknowledged(tx *store.Tx, kind codec.PacketType, id uint16) (Progress, codec.QoS) {
 	for which := range m.flows {
 		for i, e := range m.flows[which] {
 			if !e.sent || e.id == 0 || e.id != id {
 				continue
+			}
+			released := func() {
+				if e.message = nil; m.number != 0 {
+					e.batch = m.batchOf(tx)
+				}
 			}
 			done := func() { m.flows[which] = append(m.flows[which][:i:i], m.flows[which][i+1:]...) }
 			switch {
@@ -685,9 +709,10 @@ func (m *outboxModel) acknowledged(kind codec.PacketType, id uint16) (Progress, 
 				return Done, codec.QoS1
 			case kind == codec.PUBREC && e.qos == codec.QoS2 && e.message != nil:
 				m.book.Delivered++
-				e.message = nil
+				released()
 				return Received, codec.QoS2
 			case kind == codec.PUBREC && e.qos == codec.QoS2:
+				released()
 				return Repeated, codec.QoS2
 			case kind == codec.PUBCOMP && e.message == nil:
 				done()
@@ -735,9 +760,9 @@ func (m *outboxModel) noteSent() {
 	}
 }
 
-// restored goes on with what was in the store, of which so many count as sent, and those of which that was noted.
-// An outbox that is not in the store is empty.
-func (m *outboxModel) restored(o *Outbox, mayBeSent int) {
+// restored goes on with what was in the store: what was sent for certain is sent again, and after a kill the rest may
+// have been sent, too. An outbox that is not in the store is empty.
+func (m *outboxModel) restored(o *Outbox, killed bool) {
 	if o == nil {
 		o = m.queues.NewOutbox(0)
 		m.flows = [flowCount][]*modelEntry{}
@@ -747,8 +772,9 @@ func (m *outboxModel) restored(o *Outbox, mayBeSent int) {
 	for which := range m.flows {
 		last := 0
 		for i, e := range m.flows[which] {
-			e.batch, e.resent = 0, false
+			e.batch, e.order, e.resent, e.doubtful = 0, 0, false, killed
 			if e.message != nil {
+				e.message.size = len(e.message.packet)
 				m.book.Matched++
 			}
 			if e.message == nil || e.noted {
@@ -756,7 +782,7 @@ func (m *outboxModel) restored(o *Outbox, mayBeSent int) {
 			}
 		}
 		for i, e := range m.flows[which] {
-			e.sent = i < max(last, mayBeSent)
+			e.sent = i < last
 		}
 	}
 }
