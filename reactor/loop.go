@@ -226,8 +226,8 @@ func (l *loop) opened(c *conn, gc gnet.Conn) gnet.Action {
 
 // serve handles the packets that c's decoder has and writes the replies.
 func (l *loop) serve(c *conn) {
-	l.serving = c
-	defer l.served(c) // after a panic too
+	l.serving, l.unsaved = c, 0 // what was noted before, as with a Will, is not c's to wait for
+	defer l.served(c)           // after a panic too
 	defer l.rescue(c)
 	if c.state == session.Parked && !c.awaiting {
 		l.accept(c)
