@@ -248,29 +248,72 @@ func TestOutboxWakesOnce(t *testing.T) {
 	require.True(t, add(), "the one before knew, this one does not")
 }
 
-// A QoS 2 message waits until the store has it, and what comes behind it waits too, for the sake of order.
-func TestOutboxWaitsForTheStore(t *testing.T) {
-	s, err := store.Open(t.TempDir(), store.Options{Sync: store.Always})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
-	require.NoError(t, s.Load(store.Visitor{}))
+// What is sent again to a new connection comes in the order in which it was sent first, whichever flow it is of
+// [MQTT-4.6.0-1], however little room there is.
+func TestOutboxSendsAgainInOrder(t *testing.T) {
 	var q Queues
-	o := q.NewOutbox(1)
+	o := q.NewOutbox(0)
 	o.Attach()
-	tx := s.Begin()
-	batch := tx.Batch()
-	for _, qos := range []codec.QoS{codec.QoS1, codec.QoS2, codec.QoS1} {
-		m := q.NewMessage(packetOf("x"))
-		o.Add(tx, m, qos, roomy)
-		m.Release(tx)
+	send := func(packets ...string) { require.Equal(t, packets, sendAll(t, o, 20)) }
+	addTo(o, "a", codec.QoS1, roomy)
+	addTo(o, "b", codec.QoS2, roomy)
+	send("PUBLISH 1 a", "PUBLISH 2 b")
+	o.AddRetained(nil, packetOf("r"), codec.QoS2, 20)
+	send("PUBLISH 32768 r")
+	addTo(o, "c", codec.QoS1, roomy)
+	send("PUBLISH 3 c")
+	o.AddRetained(nil, packetOf("s"), codec.QoS1, 20)
+	addTo(o, "d", codec.QoS1, roomy)
+	send("PUBLISH 32769 s", "PUBLISH 4 d")
+	o.Acknowledge(nil, codec.PUBACK, 3)
+	o.Acknowledge(nil, codec.PUBREC, 1<<15)
+	addTo(o, "new", codec.QoS1, roomy)
+	for range 2 {
+		o.Attach()
+		var got []string
+		for more := true; more; {
+			packets := parseOutgoing(t, o.Next(nil, 1, 20, 0, false).Packets)
+			for _, p := range packets {
+				got = append(got, p.String())
+			}
+			more = len(packets) > 0 && len(got) < 5
+		}
+		require.Equal(t, []string{"PUBLISH 1 a DUP", "PUBLISH 2 b DUP", "PUBREL 32768", "PUBLISH 32769 s DUP", "PUBLISH 4 d DUP"}, got)
 	}
-	require.Equal(t, batch, tx.End())
-	sent := o.Next(nil, roomyBytes, 20, batch-1, false)
-	require.True(t, sent.Unsaved)
-	require.Equal(t, [3]uint64{0, 1, 0}, sent.Messages)
-	sent = o.Next(nil, roomyBytes, 20, batch, false)
-	require.False(t, sent.Unsaved)
-	require.Equal(t, [3]uint64{0, 1, 1}, sent.Messages)
+	send("PUBLISH 5 new")
+}
+
+// The bytes of a retained message count where it is retained: on its way it takes no room from what is published
+// now, for its client or others.
+func TestRetainedMessagesTakeNoRoom(t *testing.T) {
+	var q Queues
+	o := q.NewOutbox(0)
+	o.Attach()
+	for range 20 {
+		require.True(t, o.AddRetained(nil, packetOf(strings.Repeat("r", 100_000)), codec.QoS1, 20))
+	}
+	require.Equal(t, 20*entryBytes, q.Bytes())
+	_, bytes := o.Waiting()
+	require.Equal(t, 20*entryBytes, bytes)
+	enough := len(packetOf("live")) + 21*entryBytes
+	for _, c := range []struct {
+		limits Limits
+		want   Verdict
+	}{
+		{Limits{Inflight: 20, Messages: 1, Bytes: enough - 1, TotalBytes: enough}, QueueFull},
+		{Limits{Inflight: 20, Messages: 1, Bytes: enough, TotalBytes: enough - 1}, MemoryFull},
+		{Limits{Inflight: 20, Messages: 1, Bytes: enough, TotalBytes: enough}, Queued},
+	} {
+		v, _ := addTo(o, "live", codec.QoS1, c.limits)
+		require.Equal(t, c.want, v)
+	}
+	for id := range uint16(10) {
+		o.Next(nil, 1<<30, 20, 0, false)
+		o.Acknowledge(nil, codec.PUBACK, 1<<15+id)
+	}
+	require.Equal(t, enough-10*entryBytes, q.Bytes())
+	require.Equal(t, [3]uint64{0, 11, 0}, o.Close(nil))
+	require.Zero(t, q.Messages()+q.Bytes()+q.Entries())
 }
 
 // TestRandomOutboxes compares outboxes, in memory and in a store of each kind, with a naive model, through

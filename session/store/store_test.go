@@ -1,7 +1,10 @@
 package store
 
 import (
+	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -230,4 +233,77 @@ func TestNotingDoesNotAllocate(t *testing.T) {
 		tx.End()
 	}), 0.0)
 	require.NoError(t, s.Close())
+}
+
+// What must not wait for the interval is saved at once, with all that was noted before; the rest waits.
+func TestAtOnceDoesNotWaitForTheInterval(t *testing.T) {
+	s := opened(t, t.TempDir(), Options{Interval: time.Hour})
+	require.NoError(t, s.Load(Visitor{}))
+	note := func(atOnce bool) uint64 {
+		tx := s.Begin()
+		require.Zero(t, tx.Batch())
+		if atOnce {
+			tx.AtOnce()
+			require.NotZero(t, tx.Batch())
+		}
+		tx.PutSession(1, Session{ClientID: "a"})
+		return tx.End()
+	}
+	for round := uint64(1); round <= 3; round++ {
+		require.Zero(t, note(false))
+		batch := note(true)
+		require.Equal(t, round, batch)
+		until(t, func() bool { return s.Committed() >= batch })
+		require.Zero(t, s.Stats().Pending)
+	}
+	require.Zero(t, note(false), "it was that change alone")
+	require.EqualValues(t, 1, s.Stats().Pending)
+
+	tx := s.Begin()
+	tx.AtOnce()
+	require.Zero(t, tx.End(), "nothing was noted")
+	require.EqualValues(t, 3, s.Committed())
+	require.NoError(t, s.Close())
+}
+
+// The mark of a proper stop is gone before anything can be noted: a process that dies before its first commit has
+// not stopped properly, for what it noted is missing.
+func TestLoadTakesTheMarkAway(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, opened(t, dir, Options{Interval: time.Hour}).Close())
+	crashed := func(s *Store) string { // a directory as the end of the process would leave it
+		data := make([]byte, usedBytes(t, s))
+		file, err := os.Open(s.file)
+		require.NoError(t, err)
+		_, err = io.ReadFull(file, data)
+		require.NoError(t, err)
+		require.NoError(t, file.Close())
+		copied := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(copied, databaseName), data, 0o600))
+		return copied
+	}
+	s := opened(t, dir, Options{Interval: time.Hour})
+	before := crashed(s)
+	require.NoError(t, s.Load(Visitor{}))
+	require.True(t, s.Clean(), "what there is, is all there was")
+	after := crashed(s)
+	tx := s.Begin()
+	tx.PutSession(1, Session{ClientID: "a"})
+	require.Zero(t, tx.End())
+	noted := crashed(s)
+	require.NoError(t, s.Close())
+	for name, c := range map[string]struct {
+		dir   string
+		clean bool
+	}{
+		"before Load": {before, true}, "after Load": {after, false}, "before the first commit": {noted, false}, "closed": {dir, true},
+	} {
+		s := opened(t, c.dir, Options{Interval: time.Hour})
+		require.Equal(t, c.clean, s.Clean(), name)
+		require.NoError(t, s.Load(Visitor{}))
+		require.NoError(t, s.Close(), name)
+		s = opened(t, c.dir, Options{Interval: time.Hour})
+		require.True(t, s.Clean(), "%s: closed without a change", name)
+		require.NoError(t, s.Close())
+	}
 }
