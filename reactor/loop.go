@@ -172,8 +172,8 @@ func (l *loop) settle() {
 
 // pending reports whether settle has something to do.
 func (l *loop) pending() bool {
-	return !l.log.empty() || len(l.deferred) > 0 || len(l.owed) > 0 || l.lateDue || l.replayDue || l.relieveDue || len(l.sending) > 0 ||
-		len(l.expired) > 0 || len(l.reaped) > 0 || len(l.buried) > 0 || len(l.waiting) > 0
+	return !l.log.empty() || len(l.deferred) > 0 || len(l.owed) > 0 || l.lateDue || l.replayDue || l.relieveDue ||
+		len(l.sending) > 0 || len(l.expired) > 0 || len(l.reaped) > 0 || len(l.buried) > 0 || len(l.waiting) > 0
 }
 
 // receive handles what was read from c.

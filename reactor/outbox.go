@@ -101,7 +101,8 @@ func (l *loop) sendTurn() {
 }
 
 // sendAbove sends c messages above QoS 0, until nothing is left that its window allows, its socket takes no more, or
-// the turn is over. CONNACK is out: it waits for nothing that these do not wait for.
+// the turn is over. CONNACK has gone out [MQTT-3.2.0-1]: it never waits for the disk among
+// the replies.
 func (l *loop) sendAbove(c *conn) {
 	for c.live() && (c.pace == flowing || c.pace == held) {
 		o := c.session.Outbox

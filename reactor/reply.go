@@ -82,7 +82,7 @@ func (l *loop) payReplies() {
 		from = o.to
 		switch {
 		case o.conn == nil: // paid before a panic
-		case o.batch > committed || o.conn.owed > 1 && o.conn.late > 0:
+		case o.batch > committed || o.conn.late > 0:
 			l.postpone(o.conn, replies)
 		default:
 			o.conn.owed--
