@@ -88,12 +88,18 @@ func (l *loop) suspend(c *conn) {
 	if c.successor != nil { // which is about to take it
 		most = math.MaxInt
 	}
-	if evicted := s.absent.Put(c.session, now, most); evicted != nil {
-		s.sessionsEvicted.Add(1)
-		s.lines.sessionEvicted(s)
-		l.turn.spent(evicted.FilterCount(), turnMax)
-		s.endSession(evicted, ReasonExpired)
+	l.evict(s.absent.Put(c.session, now, most))
+}
+
+// evict ends a session that was taken out of absent because there are too many. There may be none, nil.
+func (l *loop) evict(stored *session.Session) {
+	if stored == nil {
+		return
 	}
+	l.server.sessionsEvicted.Add(1)
+	l.server.lines.sessionEvicted(l.server)
+	l.turn.spent(stored.FilterCount(), turnMax)
+	l.server.endSession(stored, ReasonExpired)
 }
 
 // endSession ends a session that was taken out of absent, and returns the batch of the store with its end. Any

@@ -113,6 +113,9 @@ func (l *loop) releaseBuried() {
 			l.suspend(c)
 		} else {
 			l.server.table.Release(c.handle)
+			if !c.connected && c.successor == nil { // the session that it was about to take stays with those away
+				l.evict(l.server.absent.TakeBeyond(l.server.limits.Sessions))
+			}
 		}
 		c.released = true
 		l.server.clients.Release(c.session.ClientID, c)

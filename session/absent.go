@@ -40,6 +40,16 @@ func (a *Absent) Take(clientID string) *Session {
 	return nil
 }
 
+// TakeBeyond takes the session out whose client has been away longest, if there are more than most, else nil.
+func (a *Absent) TakeBeyond(most int) *Session {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.order.Len() > most {
+		return a.take(a.order.Front())
+	}
+	return nil
+}
+
 // TakeLeftBefore takes a session out whose client left before a time, nil when there is none.
 func (a *Absent) TakeLeftBefore(time int64) *Session {
 	a.mu.Lock()

@@ -33,6 +33,20 @@ func TestAbsentWithoutRoom(t *testing.T) {
 	require.Nil(t, a.Take("client"))
 }
 
+func TestAbsentTakesThoseBeyond(t *testing.T) {
+	a := NewAbsent()
+	require.Nil(t, a.TakeBeyond(0))
+	for n := range 3 {
+		require.Nil(t, a.Put(Restored(fmt.Sprint(n), 0), int64(n), 3))
+	}
+	require.Nil(t, a.TakeBeyond(3))
+	require.Equal(t, "0", a.TakeBeyond(1).ClientID, "the one that has been away longest")
+	require.Equal(t, "1", a.TakeBeyond(1).ClientID)
+	require.Nil(t, a.TakeBeyond(1))
+	require.Nil(t, a.Take("0"))
+	require.Equal(t, 1, a.Len())
+}
+
 func TestAbsentTakesThoseWhoLeftBefore(t *testing.T) {
 	a := NewAbsent()
 	require.Nil(t, a.TakeLeftBefore(100))
