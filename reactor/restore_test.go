@@ -283,7 +283,7 @@ func crash(t testing.TB, s *Server) (dir string) {
 }
 
 // After a kill nobody knows what was sent: it all has DUP [MQTT-3.3.1-1], with the Packet Identifier that it had, and what
-// is new goes on from there.
+// is new goes on from there. That a server started and stopped in between, while the client was away, changes nothing.
 func TestRestartAfterAKill(t *testing.T) {
 	for _, sync := range []string{"interval", "always"} {
 		t.Run("sync "+sync, func(t *testing.T) {
@@ -298,6 +298,9 @@ func TestRestartAfterAKill(t *testing.T) {
 
 			s = keptServer(t, copied, configure)
 			require.False(t, s.store.Clean())
+			require.NoError(t, s.saveRest())
+			s = keptServer(t, copied, configure)
+			require.True(t, s.store.Clean())
 			reader := meet(t, s.loops[0], "reader", persistent)
 			require.Equal(t, []string{"CONNACK present", "PUBLISH 1 a old QoS 1 DUP", "PUBLISH 2 a old too QoS 2 DUP"}, reader.got())
 			meet(t, s.loops[0], "publisher").send(above(codec.QoS1, 1, "a", "new"))

@@ -815,7 +815,7 @@ func (m *outboxModel) restored(o *Outbox, killed bool) {
 	for which := range m.flows {
 		last := 0
 		for i, e := range m.flows[which] {
-			e.batch, e.order, e.resent, e.doubtful = 0, 0, false, killed
+			e.batch, e.order, e.resent, e.doubtful = 0, 0, false, e.doubtful || killed
 			if e.message != nil {
 				e.message.size = len(e.message.packet)
 				m.book.Matched++

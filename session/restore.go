@@ -18,7 +18,7 @@ func (o *Outbox) Restored(q store.Queued, m *Message) bool {
 		return false
 	}
 	f.next = q.Seq // no message before has the same Packet Identifier
-	f.add(entry{message: m, qos: codec.QoS(q.QoS), retain: q.Retain, released: q.Released})
+	f.add(entry{message: m, qos: codec.QoS(q.QoS), retain: q.Retain, released: q.Released, doubtful: q.Doubtful})
 	if q.Released || q.Sent {
 		f.sent = len(f.entries)
 	}
@@ -39,16 +39,16 @@ func (q *Queues) RestoredMessage(number uint64, packet []byte) *Message {
 	return m
 }
 
-// NoteSent has the store know which messages were sent, when the broker stops.
+// NoteSent has the store know which messages were sent, and of which that is in doubt still, when the broker stops.
 func (o *Outbox) NoteSent(tx *store.Tx) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for which := range o.flows {
 		f := &o.flows[which]
-		for i := range f.entries[:f.sent] {
-			if e := &f.entries[i]; !e.released {
+		for i := range f.entries {
+			if e, sent := &f.entries[i], i < f.sent; !e.released && (sent || e.doubtful) {
 				tx.PutQueued(o.number, store.Queued{Flow: uint8(which), Seq: e.sequence, MessageID: e.message.number,
-					QoS: byte(e.qos), Retain: e.retain, Sent: true})
+					QoS: byte(e.qos), Retain: e.retain, Sent: sent, Doubtful: e.doubtful})
 			}
 		}
 	}
@@ -62,7 +62,7 @@ func (o *Outbox) Resumed(doubtful bool) {
 	for i := range o.flows {
 		f := &o.flows[i]
 		for j := range f.entries {
-			f.entries[j].doubtful = doubtful
+			f.entries[j].doubtful = f.entries[j].doubtful || doubtful
 		}
 		o.inflight += f.sent
 	}

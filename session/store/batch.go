@@ -54,6 +54,7 @@ type queuedChange struct {
 	messageID              uint64
 	qos                    byte
 	retain, released, sent bool
+	doubtful               bool
 	fresh                  bool // neither on disk nor in an earlier batch: to delete it is to forget it
 	gone                   bool
 }
@@ -164,7 +165,7 @@ func (b *batch) putQueued(id uint64, q Queued) {
 		b.count(1, 0)
 	}
 	c.queued[key] = queuedChange{
-		messageID: q.MessageID, qos: q.QoS, retain: q.Retain, released: q.Released, sent: q.Sent,
+		messageID: q.MessageID, qos: q.QoS, retain: q.Retain, released: q.Released, sent: q.Sent, doubtful: q.Doubtful,
 		fresh: before.fresh || !known && !q.Released,
 	}
 }

@@ -208,6 +208,7 @@ func (l *loader) queued(v *Visitor, id uint64, key, body []byte) bool {
 			Retain:    body[9]&retainFlag != 0,
 			Sent:      body[9]&sentFlag != 0,
 			Released:  body[9]&releasedFlag != 0,
+			Doubtful:  body[9]&doubtfulFlag != 0,
 		})
 		l.telling = false
 	}

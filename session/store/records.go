@@ -56,6 +56,7 @@ const (
 	retainFlag   = 1
 	releasedFlag = 2
 	sentFlag     = 4
+	doubtfulFlag = 8
 )
 
 const crcSize = 4

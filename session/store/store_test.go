@@ -21,7 +21,7 @@ func TestWhatIsNotedIsThereAfterClose(t *testing.T) {
 	tx.PutSubscription(1, "a/#", 2)
 	tx.PutReceived(1, 7)
 	tx.PutMessage(9, []byte("packet"))
-	q := Queued{Flow: 1, Seq: 3, MessageID: 9, QoS: 2, Retain: true}
+	q := Queued{Flow: 1, Seq: 3, MessageID: 9, QoS: 2, Retain: true, Sent: true, Doubtful: true}
 	tx.PutQueued(1, q)
 	tx.PutRetained("t", []byte("retained"), 1)
 	require.Zero(t, tx.End())

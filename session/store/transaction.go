@@ -205,6 +205,9 @@ func (c queuedChange) flags() (flags byte) {
 	if c.sent {
 		flags |= sentFlag
 	}
+	if c.doubtful {
+		flags |= doubtfulFlag
+	}
 	return flags
 }
 

@@ -23,6 +23,7 @@ type Queued struct {
 	QoS       byte   // of the delivery
 	Retain    bool   // to be sent with RETAIN
 	Sent      bool   // it was sent; noted when the broker stops only
+	Doubtful  bool   // it may have been sent before a crash; noted when the broker stops only
 	Released  bool   // PUBREC came: what is left is PUBREL and PUBCOMP
 }
 
