@@ -27,7 +27,7 @@ func adminStatus(port, path string) int {
 }
 
 // metric returns the value of one metric, written with its labels.
-func metric(t *testing.T, port, name string) (value int) {
+func metric(t *testing.T, port, name string) int {
 	t.Helper()
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Get("http://127.0.0.1:" + port + "/metrics")
@@ -37,9 +37,10 @@ func metric(t *testing.T, port, name string) (value int) {
 	require.NoError(t, err)
 	_, rest, found := strings.Cut(string(text), "\n"+name+" ")
 	require.True(t, found, "no %s in %s", name, text)
-	_, err = fmt.Sscan(rest, &value)
+	var number float64 // a million is 1e+06
+	_, err = fmt.Sscan(rest, &number)
 	require.NoError(t, err)
-	return value
+	return int(number)
 }
 
 // The admin server answers while the broker lives, and says that it goes while it drains.
