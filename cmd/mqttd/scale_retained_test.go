@@ -17,8 +17,8 @@ var retainedCount = flag.Int("retained", 20_000, "messages of TestRetainedAtScal
 const (
 	retainedPayload   = 100    // bytes
 	retainedPerSecond = 20_000 // published, at most
-	retainedSlice     = 100_000
 	smallSlice        = 10_000
+	manySlices        = 10
 )
 
 // Many retained messages: stored with and without a directory to save them in, read by all kinds of filters, and there

@@ -47,10 +47,7 @@ func newScale(t *testing.T, topics int) *scale {
 	for n := range s.topics {
 		s.topics[n] = topicOf(n)
 	}
-	size := retainedSlice
-	if topics < 2*size {
-		size = smallSlice
-	}
+	size := max(smallSlice, topics/manySlices)
 	order := rand.New(rand.NewPCG(1, 2)).Perm(topics)
 	s.slices = slices.Collect(slices.Chunk(order, size))
 	s.note("load average at the start", loadAverage())
