@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -133,6 +134,24 @@ func TestFullBatchDoesNotWait(t *testing.T) {
 			require.NoError(t, s.Close())
 		})
 	}
+}
+
+// TestRetainedMessagesWaitForTheInterval, however many have changed; messages in queues beside them count as ever.
+func TestRetainedMessagesWaitForTheInterval(t *testing.T) {
+	b := newBatch()
+	for n := range 2 * batchFull {
+		b.retain(fmt.Sprint("new/", n), retained{packet: []byte("x")})
+		b.retain(fmt.Sprint("cleared/", n), retained{})
+	}
+	require.False(t, b.isFull())
+	for id := range uint64(batchFull) {
+		require.False(t, b.isFull())
+		b.putMessage(id, []byte("x"))
+	}
+	require.True(t, b.isFull())
+	b = newBatch()
+	b.retain("large", retained{packet: make([]byte, batchFullBytes)})
+	require.True(t, b.isFull(), "bytes are bounded")
 }
 
 // TestQueuedAndAcknowledgedNeverReachesTheDisk, nor does it leave anything in memory.

@@ -21,7 +21,7 @@ func (s *Store) announce(b *batch, awaited bool) {
 		b.announced, b.since = true, time.Now()
 		s.noted <- struct{}{} // never blocks: the writer took the token of the batch before
 	}
-	if !b.brimming && (awaited || b.changes >= batchFull || b.bytes >= batchFullBytes) {
+	if !b.brimming && (awaited || b.isFull()) {
 		b.brimming = true
 		select {
 		case s.full <- struct{}{}:
