@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 MQTTJS      := cmd/mqttd/testdata/mqttjs
 FUZZTIME    := 150000x # runs: with a time, go test now and then fails at its own deadline
 
-.PHONY: help build run clients test race chaos crash fuzz bench bench-compare soak bench-diff lint check
+.PHONY: help build run clients test race chaos crash scale fuzz bench bench-compare soak bench-diff lint check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ chaos: ## faults against a live broker with healthy clients beside them, at full
 
 crash: ## the broker killed 200 times under load at each -sync setting, every message accounted for: minutes
 	go test ./cmd/mqttd -run TestCrash -timeout 1h -v -args -crashes 200
+
+RETAINED := 1000000
+
+scale: ## RETAINED retained messages (1000000) in a live broker, saved, read, and there after a restart: minutes
+	go test ./cmd/mqttd -run TestRetainedAtScale -v -args -retained $(RETAINED)
 
 fuzz: ## each fuzz target for FUZZTIME (150000x runs; 10m is a time)
 	@for target in $$(go test -list '^Fuzz' ./codec | grep '^Fuzz'); do \

@@ -75,6 +75,7 @@ func (s *scale) start(flags ...string) *scaleBroker {
 	command := []string{brokerProgram, "-admin", "127.0.0.1:" + b.admin, "-pprof", "-client-buffer", "64MiB",
 		"-max-retained", strconv.Itoa(len(s.topics)), "-max-retained-bytes", strconv.Itoa(1024 * len(s.topics))}
 	b.broker = startBrokerWith(s.t, "0", append(command, flags...)...)
+	s.t.Logf("a broker %v has its profiles on port %s", flags, b.admin)
 	return b
 }
 
