@@ -17,13 +17,13 @@ var retainedCount = flag.Int("retained", 20_000, "messages of TestRetainedAtScal
 const (
 	retainedPayload   = 100    // bytes
 	retainedPerSecond = 20_000 // published, at most
-	smallSlice        = 10_000
+	smallSlice        = 20_000
 	manySlices        = 10
 )
 
-// Many retained messages: stored with and without a directory to save them in, read by all kinds of filters, and there
-// again after a restart, with a witness beside each of these. What is missing or lost fails the test; how long things
-// take, and how late the witness is served, is reported only.
+// Many retained messages: stored with and without a directory to save them in, read by all kinds of filters, and
+// there again after a restart, with a witness beside each of these. What is missing or lost fails the test; how long
+// things take, and how late the witness is served, is reported only.
 func TestRetainedAtScale(t *testing.T) {
 	requireOwnBroker(t)
 	if *retainedCount <= 20_000 {
@@ -49,7 +49,8 @@ func TestRetainedAtScale(t *testing.T) {
 // that has other work too.
 func (s *scale) storeAll(inMemory, saving *scaleBroker) {
 	s.t.Helper()
-	storing, storingToSave, saved := s.row("stored in memory"), s.row("stored, being saved"), s.row("until all is saved")
+	storing, storingToSave := s.row("stored in memory"), s.row("stored, being saved")
+	saved := s.row("until all is saved")
 	before, beforeSaving := s.resident(inMemory), s.resident(saving)
 	for _, slice := range s.slices {
 		s.during(storing, inMemory, func() { s.publish(inMemory, slice) })

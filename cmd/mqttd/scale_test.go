@@ -54,8 +54,8 @@ func newScale(t *testing.T, topics int) *scale {
 	return s
 }
 
-// Topics look like those of devices in halls of factories: four levels, or three for the state of a device itself, and
-// 45 bytes on average.
+// Topics look like those of devices in halls of factories: four levels, or three for the state of a device itself,
+// and 45 bytes on average.
 var readings = [...]string{"", "/temperature", "/humidity-percent", "/battery-voltage", "/signal-strength"}
 
 func topicOf(n int) string { return deviceOf(n) + readings[n%len(readings)] }
@@ -128,8 +128,9 @@ func (s *scale) perMessage(b *scaleBroker, before residence) string {
 	for _, topic := range s.topics {
 		text += len(topic)
 	}
-	return fmt.Sprintf("%d MiB resident, %d MiB more mapped from files; %d bytes a message besides %d of topic and payload; "+
-		"the broker itself counts %d", now.anonymous>>20, now.file>>20, (now.anonymous-before.anonymous-text)/n, text/n,
+	return fmt.Sprintf("%d MiB resident, %d MiB more mapped from files; "+
+		"%d bytes a message besides %d of topic and payload; the broker itself counts %d",
+		now.anonymous>>20, now.file>>20, (now.anonymous-before.anonymous-text)/n, text/n,
 		(metric(s.t, b.admin, "mqttd_retained_bytes")-text)/n)
 }
 
