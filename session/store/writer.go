@@ -2,7 +2,9 @@ package store
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
+	"syscall"
 	"time"
 )
 
@@ -14,6 +16,9 @@ const (
 	failedEvery   = time.Minute
 	closePatience = 5 * time.Second
 )
+
+// writerNice is how much the writer's thread stands back. (chosen)
+const writerNice = 10
 
 // announce tells the writer of the first change of b, and when b is full or somebody waits for it. mu is held.
 func (s *Store) announce(b *batch, awaited bool) {
@@ -30,9 +35,12 @@ func (s *Store) announce(b *batch, awaited bool) {
 	}
 }
 
-// write is the writer: it saves batch after batch until the Store is closed.
+// write is the writer: it saves batch after batch until the Store is closed. Its thread stands back behind those of the
+// loops where processors are short.
 func (s *Store) write() {
 	defer close(s.done)
+	runtime.LockOSThread() // for good: the thread ends with the goroutine
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, syscall.Gettid(), writerNice)
 	debug.SetPanicOnFault(true) // a page of the file that cannot be read faults
 	for {
 		select {
