@@ -8,8 +8,8 @@ import (
 	"mqttd/codec"
 )
 
-// CONNACK is the first packet [MQTT-3.2.0-1], ahead of what the session has to be sent again, also when the Will of the
-// connection before waits for the disk.
+// CONNACK is the first packet [MQTT-3.2.0-1], ahead of what the session has to be sent again, also when the Will of
+// the connection before waits for the disk.
 func TestConnackDoesNotWaitForTheWill(t *testing.T) {
 	dir := t.TempDir()
 	s := keptServer(t, dir)

@@ -282,8 +282,9 @@ func crash(t testing.TB, s *Server) (dir string) {
 	return dir
 }
 
-// After a kill nobody knows what was sent: it all has DUP [MQTT-3.3.1-1], with the Packet Identifier that it had, and what
-// is new goes on from there. That a server started and stopped in between, while the client was away, changes nothing.
+// After a kill nobody knows what was sent: it all has DUP [MQTT-3.3.1-1], with the Packet Identifier that it had, and
+// what is new goes on from there. That a server started and stopped in between, while the client was away, changes
+// nothing.
 func TestRestartAfterAKill(t *testing.T) {
 	for _, sync := range []string{"interval", "always"} {
 		t.Run("sync "+sync, func(t *testing.T) {

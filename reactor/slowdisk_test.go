@@ -26,8 +26,8 @@ func (p *peer) answered(packets int) []string {
 	return p.got()
 }
 
-// A client that publishes all the time, and is owed acknowledgements all the time, gets its messages, and its PINGREQ is
-// answered. Who publishes to it waits for nothing. At the end it has its acknowledgements in order [MQTT-4.6.0-2].
+// A client that publishes all the time, and is owed acknowledgements all the time, gets its messages, and its PINGREQ
+// is answered. Who publishes to it waits for nothing. At the end it has its acknowledgements in order [MQTT-4.6.0-2].
 func TestMessagesGoOnToWhoIsOwedAcknowledgements(t *testing.T) {
 	for from := range 2 {
 		t.Run(fmt.Sprint("from loop ", from), func(t *testing.T) {
@@ -106,8 +106,8 @@ func TestDebtOfConnectionsThatHaveGone(t *testing.T) {
 	require.NoError(t, s.saveRest())
 }
 
-// A client that wants no session is told so when the one there was is gone from the disk: else it might be there again
-// after a crash [MQTT-3.1.2-6]. Meanwhile nothing that it sends is looked at.
+// A client that wants no session is told so when the one there was is gone from the disk: else it might be there
+// again after a crash [MQTT-3.1.2-6]. Meanwhile nothing that it sends is looked at.
 func TestConnackWaitsForTheEndOfTheStoredSession(t *testing.T) {
 	dir := t.TempDir()
 	s := keptServer(t, dir, always)

@@ -11,7 +11,8 @@ import (
 	"mqttd/session/store"
 )
 
-// fullOfSessions is a server where as many clients are away as may be, and the Client Identifier of another is "device".
+// fullOfSessions is a server where as many clients are away as may be, and the Client Identifier of another is
+// "device".
 func fullOfSessions(t *testing.T) (s *Server, device *peer) {
 	s = stillServer(t, 2)
 	s.limits.Sessions = 2

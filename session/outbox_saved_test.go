@@ -71,8 +71,8 @@ func (o *savedOutbox) requireSent(unsaved bool, want ...string) {
 	require.Equal(o.t, unsaved, waits)
 }
 
-// A QoS 2 message is saved at once, and waits until it is; what comes behind it waits too, for the sake of order. Else
-// another message might have its Packet Identifier after a crash.
+// A QoS 2 message is saved at once, and waits until it is; what comes behind it waits too, for the sake of order.
+// Else another message might have its Packet Identifier after a crash.
 func TestQoS2WaitsForTheStore(t *testing.T) {
 	withEachSync(t, func(t *testing.T, o *savedOutbox) {
 		tx := o.store.Begin() // as long as it lasts, nothing of it is saved

@@ -43,8 +43,8 @@ func TestRestoredRefusesNonsense(t *testing.T) {
 	require.Zero(t, q.Messages()+q.Bytes()+q.Entries())
 }
 
-// What is sent after a restart has the Packet Identifiers that it had [MQTT-2.3.1-4], and new messages those that follow:
-// after a kill, too. But then all that was there may have been sent before, so it has DUP [MQTT-3.3.1-1].
+// What is sent after a restart has the Packet Identifiers that it had [MQTT-2.3.1-4], and new messages those that
+// follow: after a kill, too. But then all that was there may have been sent before, so it has DUP [MQTT-3.3.1-1].
 func TestRestoredIdentifiers(t *testing.T) {
 	for _, c := range []struct {
 		name   string
