@@ -27,12 +27,13 @@ type conn struct {
 	pace      pace // when it is written to
 	lists     lists
 	opened    bool // its loop has got it; set before anyone else looks
-	owed      int  // pieces of replies for it that wait for the flush, or the disk
-	late      int  // of these, for the disk
 	awaiting  bool // a takeover: the connection before this one is not gone yet
 	undead    bool // closed and reaped, but awaiting: not buried yet
 	connected bool // CONNACK 0x00 went out at some time
 	discard   bool // DISCONNECT came: the Will is not published [MQTT-3.14.4-3]
+	released  bool // it has given its Client Identifier up
+
+	owed, late int32 // pieces of replies that wait for the flush, or the disk; of these, for the disk
 
 	// Where the conn stands in its loop's wheel.
 	nextInWheel, prevInWheel *conn
@@ -51,7 +52,6 @@ type conn struct {
 	congestion *congestion // nil unless blocked
 
 	successor *conn  // who waits for this one to be gone; nil: nobody
-	released  bool   // it has given its Client Identifier up
 	reason    error  // why the connection ends, for the log
 	batch     uint64 // of the store, that CONNACK waits for
 	owedBatch uint64 // of the store, that the latest of the replies owed waits for
