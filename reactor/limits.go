@@ -66,20 +66,25 @@ func fitLimits(descriptors uint64, loops, maxClients int) (Limits, error) {
 // quarterMax is the most that a quarter of the memory is taken for.
 const quarterMax = 1 << 30
 
-// orQuarter returns a bound of memory: as it is configured, or a quarter of what the system, or the container, has.
+// orQuarter returns a bound of memory: as it is configured, or a quarter of the memory.
 func orQuarter(configured int) int {
 	if configured > 0 {
 		return configured
 	}
-	total := quarterMax
+	return max(int(min(quarterMax, Memory()/4)), ClientBufferBytesMin)
+}
+
+// Memory returns how many bytes of memory the system has, or the container may take.
+func Memory() uint64 {
+	total := uint64(4 * quarterMax)
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) == nil {
-		total = int(min(uint64(total), info.Totalram*uint64(info.Unit)/4))
+		total = info.Totalram * uint64(info.Unit)
 	}
 	if text, err := os.ReadFile("/sys/fs/cgroup/memory.max"); err == nil { // in a container
-		if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
-			total = min(total, n/4)
+		if n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil {
+			total = min(total, n)
 		}
 	}
-	return max(total, ClientBufferBytesMin)
+	return total
 }
