@@ -53,7 +53,7 @@ func TestMessagesGoOnToWhoIsOwedAcknowledgements(t *testing.T) {
 				require.Equal(t, []string{"PINGRESP"}, busy.got())
 			}
 			busy.send(codec.AppendUnsubscribe(nil, 99, []string{"in"}))
-			require.Equal(t, messages+1, busy.conn.late, "in order")
+			require.EqualValues(t, messages+1, busy.conn.late, "in order")
 			require.Equal(t, messages, s.Stats().QueuedMessages)
 			mend()
 			var want []string
