@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // brokerVariable names the environment variable with the address of a broker to aim at.
@@ -105,13 +107,17 @@ func (b *broker) stop(t *testing.T) {
 	}
 }
 
-// freePort returns a TCP port on which nobody listened a moment ago.
+// freePort returns a TCP port of 127.0.0.1 that the kernel gives to nobody else before the test ends, neither for a port
+// of 0 nor as the source of a connection. A broker binds it all the same: both sockets have SO_REUSEADDR, and the
+// test's does not listen.
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	require.NoError(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1))
+	require.NoError(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	address, err := unix.Getsockname(fd)
 	require.NoError(t, err)
-	return port
+	return strconv.Itoa(address.(*unix.SockaddrInet4).Port)
 }

@@ -2,11 +2,12 @@ package conformance
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -121,9 +122,9 @@ func startMosquitto(t *testing.T, settings ...string) *mosquitto {
 	version, _ := exec.Command(path, "-h").Output()
 	t.Log(strings.SplitN(string(version), "\n", 2)[0])
 	m := &mosquitto{path: path, config: filepath.Join(t.TempDir(), "mosquitto.conf"), address: freeAddress(t)}
-	_, port, err := net.SplitHostPort(m.address)
+	host, port, err := net.SplitHostPort(m.address)
 	require.NoError(t, err)
-	settings = append(settings, "listener "+port+" 127.0.0.1", "allow_anonymous true", "set_tcp_nodelay true",
+	settings = append(settings, "listener "+port+" "+host, "allow_anonymous true", "set_tcp_nodelay true",
 		"user root", // or it could not read the directory of the test
 		"persistence_location "+filepath.Dir(m.config)+"/", "")
 	require.NoError(t, os.WriteFile(m.config, []byte(strings.Join(settings, "\n")), 0o600))
@@ -175,11 +176,12 @@ func (m *mosquitto) restart() error {
 	return m.start()
 }
 
-// freeAddress returns a loopback address that nothing listens on.
+// freeAddress returns an address that nothing listens on. Its host is a loopback address of the test's own: nobody
+// connects from there, and so nobody takes the port while the broker is down.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+rand.N(250), rand.N(250), 1+rand.N(250)))
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
+	return listener.Addr().String()
 }
