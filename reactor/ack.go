@@ -36,9 +36,6 @@ func (l *loop) acknowledged(c *conn, t codec.PacketType, packetID uint16) {
 		l.replies = codec.AppendAck(l.replies, codec.PUBREL, packetID)
 	}
 	if progress == session.Done { // the window has room
-		if c.pace == held {
-			l.replaySoon(c)
-		}
-		l.sendSoon(c)
+		l.goOn(c)
 	}
 }

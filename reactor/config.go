@@ -12,6 +12,7 @@ import (
 	"mqttd/codec"
 	"mqttd/router"
 	"mqttd/session"
+	"mqttd/session/store"
 )
 
 // Config says how a Server behaves. Start from DefaultConfig: the zero value is not valid.
@@ -118,9 +119,9 @@ const (
 	ConnectRateMax       = 1_000_000
 	ConnectBurstMax      = 1_000_000
 	MaxInflightMax       = 1000
-	QueuedMessagesLimit  = 30_000 // with the window below 32,768: half of the Packet Identifiers are for live messages
+	QueuedMessagesLimit  = session.QueueMax
 	SessionExpiryMax     = 10 * 365 * 24 * time.Hour
-	SyncIntervalMin      = 10 * time.Millisecond
+	SyncIntervalMin      = store.IntervalMin
 )
 
 // Fixed settings of sockets. (chosen)
@@ -208,7 +209,8 @@ func (c *Config) Validate() error {
 		"total-queue %d: want %d bytes at least, or 0", c.TotalQueueBytes, ClientBufferBytesMin)
 	between("max-sessions", c.SessionsMax, 0, clientsMax, "")
 	lasts("session-expiry", c.SessionExpiry, time.Second, SessionExpiryMax)
-	check(c.Sync == "always" || c.Sync == "interval", "sync %q: want always or interval", c.Sync)
+	_, err := store.ParseSync(c.Sync)
+	check(err == nil, "sync %q: want always or interval", c.Sync)
 	lasts("sync-interval", c.SyncInterval, SyncIntervalMin, TimeoutMax)
 	between("log-rate", c.LogLinesPerSecond, 1, math.MaxInt32, "")
 	check(c.SysInterval == 0 || c.SysInterval >= TimeoutMin && c.SysInterval <= TimeoutMax,

@@ -91,6 +91,14 @@ func (l *loop) sendSoon(c *conn) {
 	}
 }
 
+// goOn has c be sent what waited for an acknowledgement, or for the store: retained messages and others.
+func (l *loop) goOn(c *conn) {
+	if c.live() && c.pace == held {
+		l.replaySoon(c)
+	}
+	l.sendSoon(c)
+}
+
 // sendTurn sends to the clients that are listed, as many as the turn allows.
 func (l *loop) sendTurn() {
 	more := func(done int) bool { return done == 0 || !l.turn.over }

@@ -52,27 +52,19 @@ func (l *loop) onPublishAbove(c *conn, p *codec.Publish, route *router.Route) er
 		answer = codec.PUBREC
 	}
 	l.replies = codec.AppendAck(l.replies, answer, p.PacketID)
-	route.Part()                  // worked out before others have to wait for the store
-	l.noting(func(tx *store.Tx) { // what this packet changes is saved as a whole, or not at all
+	route.Part() // worked out before others have to wait for the store
+	return l.spread(p.Topic, p.Payload, p.QoS, func(tx *store.Tx) bool {
 		switch {
 		case p.QoS == codec.QoS2 && !c.session.Receive(tx, p.PacketID):
-			route = nil // published when it came first [MQTT-4.3.3-2]
-			return
+			return false // published when it came first [MQTT-4.3.3-2]
 		case p.Topic[0] == '$' && underSys(p.Topic):
 			l.refusePublish(c, p.Topic)
-			route = nil
-			return
+			return false
 		case p.Retain:
 			l.retain(tx, p.Topic, p.Payload, p.QoS)
-			route, _ = l.routes.Route(p.Topic) // that of before, checked, or of a change meanwhile
 		}
-		route = l.enqueue(tx, p.Topic, p.Payload, p.QoS, route)
+		return true
 	})
-	l.wakeAll()
-	if route != nil && route.Len() > 0 {
-		l.encode(p.Topic, p.Payload, route)
-	}
-	return nil
 }
 
 // isMinimal reports whether the Remaining Length takes no more bytes than it needs, so that the
@@ -134,25 +126,28 @@ func (l *loop) publishWill(c *conn, w *session.Will) {
 		l.refusePublish(c, topic)
 		return
 	}
-	l.spread(topic, w.Payload, w.QoS, func(tx *store.Tx) {
+	_ = l.spread(topic, w.Payload, w.QoS, func(tx *store.Tx) bool {
 		if w.Retain {
 			l.retain(tx, topic, w.Payload, w.QoS)
 		}
+		return true
 	})
 }
 
-// spread sends a message of the broker's own, or a Will, to its subscribers, when before has been called. The topic
-// must be valid; the error is that of a topic beyond the limits, of which nothing is sent.
-func (l *loop) spread(topic, payload []byte, qos codec.QoS, before func(tx *store.Tx)) (err error) {
+// spread sends a message to its subscribers, unless before says no. What before notes, and what is queued, is saved as a
+// whole or not at all. The error is that of a topic beyond the limits, of which nothing is sent.
+func (l *loop) spread(topic, payload []byte, qos codec.QoS, before func(tx *store.Tx) bool) (err error) {
 	var route *router.Route
 	l.noting(func(tx *store.Tx) {
-		before(tx)
+		if !before(tx) {
+			return
+		}
 		if route, err = l.routes.Route(topic); err == nil && qos > codec.QoS0 {
 			route = l.enqueue(tx, topic, payload, qos, route)
 		}
 	})
 	l.wakeAll()
-	if err == nil && route.Len() > 0 {
+	if err == nil && route != nil && route.Len() > 0 {
 		l.encode(topic, payload, route)
 	}
 	return err

@@ -95,7 +95,7 @@ func (s *Server) Reconfigure(c Config) (restart []string, err error) {
 
 // distribute gives a configuration to all who work by it.
 func (s *Server) distribute(before, after *Config) error {
-	s.takeOver(after)
+	s.apply(after)
 	s.retained.SetLimits(after.RetainedMessagesMax, after.RetainedBytesMax)
 	s.acceptor.pacing.Store(pacingOf(after))
 	if after.SysInterval != before.SysInterval {
@@ -118,8 +118,8 @@ func (s *Server) distribute(before, after *Config) error {
 	return nil
 }
 
-// takeOver sets what any goroutine may load.
-func (s *Server) takeOver(c *Config) {
+// apply sets what any goroutine may load.
+func (s *Server) apply(c *Config) {
 	s.lines.perSecond.Store(int64(c.LogLinesPerSecond))
 	s.bufferedMax.Store(int64(orQuarter(c.TotalBufferBytes)))
 	s.queuedMax.Store(int64(orQuarter(c.TotalQueueBytes)))

@@ -144,10 +144,7 @@ func (l *loop) saved() {
 	}
 	for _, c := range l.unsent {
 		c.lists &^= inUnsent
-		if c.live() && c.pace == held {
-			l.replaySoon(c)
-		}
-		l.sendSoon(c)
+		l.goOn(c)
 	}
 	clear(l.unsent)
 	l.unsent = l.unsent[:0]

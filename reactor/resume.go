@@ -81,7 +81,6 @@ func (l *loop) suspend(c *conn) {
 		o.Detach()
 	}
 	c.session.Will = nil
-	c.decoder.Release()
 	s.table.Leave(c.handle)
 	s.noteSession(c.session, now)
 	most := s.limits.Sessions

@@ -92,7 +92,7 @@ func New(config Config) (*Server, error) {
 		stopped:   make(chan struct{}),
 	}
 	s.current.config = &s.config
-	s.takeOver(&s.config)
+	s.apply(&s.config)
 	s.end = sync.OnceFunc(func() { close(s.ending) })
 	for i := range config.Loops {
 		s.loops = append(s.loops, newLoop(s, i))

@@ -216,15 +216,24 @@ func (st *Stats) Publishes() uint64 {
 // Total returns the loss ledger of all QoS together: Matched = Delivered + Dropped.Total() + Waiting, once the loops
 // rest.
 func (st *Stats) Total() (all Book) {
-	all = Book{Matched: st.Matched, Delivered: st.Delivered, Dropped: st.Dropped}
-	for _, above := range st.Above {
-		all.Matched += above.Matched
-		all.Delivered += above.Delivered
-		for reason, n := range above.Dropped {
+	for _, book := range st.Books() {
+		all.Matched += book.Matched
+		all.Delivered += book.Delivered
+		for reason, n := range book.Dropped {
 			all.Dropped[reason] += n
 		}
 	}
 	return all
+}
+
+// Books returns the loss ledger by QoS.
+func (st *Stats) Books() [3]Book {
+	return [3]Book{{Matched: st.Matched, Delivered: st.Delivered, Dropped: st.Dropped}, st.Above[0], st.Above[1]}
+}
+
+// PublishesSent returns the PUBLISH packets sent at any QoS.
+func (st *Stats) PublishesSent() uint64 {
+	return st.PublishSent[0] + st.PublishSent[1] + st.PublishSent[2]
 }
 
 // Waiting returns how many messages of any QoS wait.

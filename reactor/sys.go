@@ -157,7 +157,7 @@ func (l *loop) publishSys(v sysValue) bool {
 	} else if !t.retained.Store(nil, topic, retainedPacket(topic, payload, codec.QoS2)) {
 		return false
 	}
-	if err := l.spread(topic, payload, codec.QoS2, func(*store.Tx) {}); err != nil && !t.unrouted {
+	if err := l.spread(topic, payload, codec.QoS2, func(*store.Tx) bool { return true }); err != nil && !t.unrouted {
 		t.unrouted = true
 		l.server.log.Warn().Err(err).Str("topic", v.topic).
 			Msg("a $SYS topic beyond -max-topic-length or -max-topic-levels is retained, but its changes are not sent")

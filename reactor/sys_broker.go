@@ -42,7 +42,7 @@ func (t *sysTree) brokerValues(st *Stats, now time.Time) []sysValue {
 	number(st.PacketsReceived, "messages/received")
 	number(st.PacketsSent, "messages/sent")
 	number(st.Publishes(), "publish/messages/received")
-	number(st.PublishSent[0]+st.PublishSent[1]+st.PublishSent[2], "publish/messages/sent")
+	number(st.PublishesSent(), "publish/messages/sent")
 	total := st.Total()
 	number(total.Dropped.Total(), "publish/messages/dropped")
 	number(st.PublishBytesReceived, "publish/bytes/received") // payloads

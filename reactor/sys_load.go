@@ -25,7 +25,7 @@ var loadSources = [...]struct {
 	{"messages/received", func(st *Stats) uint64 { return st.PacketsReceived }},
 	{"messages/sent", func(st *Stats) uint64 { return st.PacketsSent }},
 	{"publish/received", (*Stats).Publishes},
-	{"publish/sent", func(st *Stats) uint64 { return st.PublishSent[0] + st.PublishSent[1] + st.PublishSent[2] }},
+	{"publish/sent", (*Stats).PublishesSent},
 	{"publish/dropped", func(st *Stats) uint64 { all := st.Total(); return all.Dropped.Total() }},
 	{"bytes/received", func(st *Stats) uint64 { return st.BytesReceived }},
 	{"bytes/sent", func(st *Stats) uint64 { return st.BytesSent }},

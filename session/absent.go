@@ -24,10 +24,7 @@ func (a *Absent) Put(s *Session, left int64, most int) (evicted *Session) {
 	defer a.mu.Unlock()
 	s.left = left
 	a.byClient[s.ClientID] = a.order.PushBack(s)
-	if a.order.Len() > most {
-		return a.take(a.order.Front())
-	}
-	return nil
+	return a.takeBeyond(most)
 }
 
 // Take takes the session of a client out, nil when there is none.
@@ -44,6 +41,10 @@ func (a *Absent) Take(clientID string) *Session {
 func (a *Absent) TakeBeyond(most int) *Session {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.takeBeyond(most)
+}
+
+func (a *Absent) takeBeyond(most int) *Session {
 	if a.order.Len() > most {
 		return a.take(a.order.Front())
 	}

@@ -1,6 +1,9 @@
 package session
 
-import "mqttd/codec"
+import (
+	"mqttd/codec"
+	"mqttd/session/store"
+)
 
 // flow is a line of messages above QoS 0 to one client, in the order in which they are sent, from the moment they are
 // queued until the client has acknowledged them. It is guarded by its outbox's mutex.
@@ -27,17 +30,28 @@ type entry struct {
 	doubtful bool // it may have been sent before the broker started
 }
 
+// record returns what the store keeps of an entry of a flow.
+func (e *entry) record(which int) store.Queued {
+	q := store.Queued{Flow: uint8(which), Seq: e.sequence, QoS: byte(e.qos), Retain: e.retain, Released: e.released}
+	if !e.released {
+		q.MessageID = e.message.number
+	}
+	return q
+}
+
 // identifiers is a range of Packet Identifiers that a flow takes in turn.
 type identifiers struct{ first, count uint64 }
 
 func (r identifiers) of(sequence uint64) uint16 { return uint16(r.first + sequence%r.count) }
 
-// add puts a message at the end of the line. Sequence numbers whose Packet Identifier is in use are left out: the
-// client has not acknowledged a message since all others have had their turn.
-func (f *flow) add(e entry) {
+// add puts a message at the end of the line, and returns it where it stands until the next call of add or remove.
+// Sequence numbers whose Packet Identifier is in use are left out: the client has not acknowledged a message since all
+// others have had their turn.
+func (f *flow) add(e entry) (added *entry) {
 	e.sequence = f.free()
 	f.next = e.sequence + 1
 	f.entries = append(f.entries, e)
+	return &f.entries[len(f.entries)-1]
 }
 
 // free returns the sequence number of the next message. There is one: QueueMax and the largest window are less than

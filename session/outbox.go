@@ -20,7 +20,8 @@ type Outbox struct {
 	flows    [flowCount]flow
 	inflight int    // sent at some time and not acknowledged
 	sends    uint64 // messages sent, each the first time
-	bytes    int    // of the messages in it, with entryBytes each
+	waiting  int    // messages for which no PUBACK or PUBREC came
+	bytes    int    // of these, with entryBytes each
 	attached bool   // a connection sends
 	woken    bool   // and it knows that there is something to be sent
 	closed   bool
@@ -40,7 +41,8 @@ var flowIdentifiers = [flowCount]identifiers{
 	live:     {1, 1<<15 - 1},
 }
 
-// QueueMax is the largest bound of messages that wait for one client: Packet Identifiers must suffice.
+// QueueMax is the largest bound of messages that wait for one client: with the window they are less than the Packet
+// Identifiers of a flow.
 const QueueMax = 30_000
 
 // Limits bound what waits for one client, and for all.
@@ -140,28 +142,34 @@ func (o *Outbox) RetainedUnsent() bool {
 
 // put adds an entry with a reference to m.
 func (o *Outbox) put(tx *store.Tx, which int, m *Message, e entry) {
-	f := &o.flows[which]
-	m.refs.Add(1)
 	e.message = m
+	o.hold(m)
+	added := o.flows[which].add(e)
 	if o.number != 0 && tx != nil {
 		m.keep(tx)
 		if e.qos == codec.QoS2 {
 			tx.AtOnce()
-			e.batch = tx.Batch()
+			added.batch = tx.Batch()
 		}
-		tx.PutQueued(o.number, store.Queued{Flow: uint8(which), Seq: f.free(), MessageID: m.number, QoS: byte(e.qos), Retain: e.retain})
+		tx.PutQueued(o.number, added.record(which))
 	}
-	f.add(e)
+}
+
+// hold takes a reference to an entry's message.
+func (o *Outbox) hold(m *Message) {
+	m.refs.Add(1)
+	o.waiting++
 	o.bytes += m.size + entryBytes
 	o.queues.bytes.Add(entryBytes)
 	o.queues.entries.Add(1)
 }
 
-// drop gives an entry's message back.
+// drop gives it back.
 func (o *Outbox) drop(tx *store.Tx, e *entry) {
 	if e.message == nil {
 		return
 	}
+	o.waiting--
 	o.bytes -= e.message.size + entryBytes
 	o.queues.bytes.Add(-entryBytes)
 	o.queues.entries.Add(-1)
@@ -292,7 +300,7 @@ func (o *Outbox) noteReleased(tx *store.Tx, which int, e *entry) {
 	if o.number != 0 {
 		tx.AtOnce()
 		e.batch = tx.Batch()
-		tx.PutQueued(o.number, store.Queued{Flow: uint8(which), Seq: e.sequence, QoS: byte(e.qos), Retain: e.retain, Released: true})
+		tx.PutQueued(o.number, e.record(which))
 	}
 }
 
@@ -345,14 +353,7 @@ func (o *Outbox) Close(tx *store.Tx) (lost [3]uint64) {
 func (o *Outbox) Waiting() (messages, bytes int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for i := range o.flows {
-		for j := range o.flows[i].entries {
-			if o.flows[i].entries[j].message != nil {
-				messages++
-			}
-		}
-	}
-	return messages, o.bytes
+	return o.waiting, o.bytes
 }
 
 // Inflight returns how many messages were sent and are not acknowledged to the end.

@@ -23,10 +23,7 @@ func (o *Outbox) Restored(q store.Queued, m *Message) bool {
 		f.sent = len(f.entries)
 	}
 	if m != nil {
-		m.refs.Add(1)
-		o.bytes += m.size + entryBytes
-		o.queues.bytes.Add(entryBytes)
-		o.queues.entries.Add(1)
+		o.hold(m)
 		o.book.Matched++
 	}
 	return true
@@ -47,8 +44,9 @@ func (o *Outbox) NoteSent(tx *store.Tx) {
 		f := &o.flows[which]
 		for i := range f.entries {
 			if e, sent := &f.entries[i], i < f.sent; !e.released && (sent || e.doubtful) {
-				tx.PutQueued(o.number, store.Queued{Flow: uint8(which), Seq: e.sequence, MessageID: e.message.number,
-					QoS: byte(e.qos), Retain: e.retain, Sent: sent, Doubtful: e.doubtful})
+				q := e.record(which)
+				q.Sent, q.Doubtful = sent, e.doubtful
+				tx.PutQueued(o.number, q)
 			}
 		}
 	}

@@ -58,7 +58,7 @@ func NewTable[C any](size, reserve, away int) *Table[C] {
 func (t *Table[C]) Acquire(conn *C, takeover bool) (h Handle, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	connected := len(t.slots) - len(t.free) - t.away
+	connected := t.connected()
 	if len(t.free) == 0 || connected >= t.size+t.reserve || !takeover && connected >= t.size {
 		return NoHandle, false
 	}
@@ -164,5 +164,7 @@ func (t *Table[C]) Size() int { return t.size }
 func (t *Table[C]) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.slots) - len(t.free) - t.away
+	return t.connected()
 }
+
+func (t *Table[C]) connected() int { return len(t.slots) - len(t.free) - t.away }

@@ -220,7 +220,7 @@ func collectLabelled(to chan<- prometheus.Metric, st *reactor.Stats) {
 	}
 	count(ended, st.SessionsEvicted, "evicted")
 	count(ended, st.SessionsExpired, "expired")
-	for qos, book := range []reactor.Book{{Matched: st.Matched, Delivered: st.Delivered, Dropped: st.Dropped}, st.Above[0], st.Above[1]} {
+	for qos, book := range st.Books() {
 		label := strconv.Itoa(qos)
 		count(matched, book.Matched, label)
 		count(delivered, book.Delivered, label)

@@ -167,7 +167,7 @@ func (b *batch) putQueued(id uint64, q Queued) {
 	}
 	c.queued[key] = queuedChange{
 		messageID: q.MessageID, qos: q.QoS, retain: q.Retain, released: q.Released, sent: q.Sent, doubtful: q.Doubtful,
-		fresh: before.fresh || !known && !q.Released,
+		fresh: before.fresh || !known && !q.Released && !q.Sent && !q.Doubtful, // which are said of what is there
 	}
 }
 

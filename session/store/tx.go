@@ -58,119 +58,104 @@ func (t *Tx) AtOnce() {
 	}
 }
 
-// PutSession notes a session, new or changed. Identifiers are never used again, in the life of the process.
-func (t *Tx) PutSession(id uint64, session Session) {
+// note returns the batch in which a change is to be noted, nil when nothing is kept.
+func (t *Tx) note() *batch {
 	if t == nil {
-		return
+		return nil
 	}
 	t.noted = true
-	t.batch.putSession(id, session)
+	return t.batch
+}
+
+// PutSession notes a session, new or changed. Identifiers are never used again, in the life of the process.
+func (t *Tx) PutSession(id uint64, session Session) {
+	if b := t.note(); b != nil {
+		b.putSession(id, session)
+	}
 }
 
 // DeleteSession notes the end of a session, of its subscriptions, of the Packet Identifiers received and of what is
 // queued for it. The messages are the caller's to delete.
 func (t *Tx) DeleteSession(id uint64) {
-	if t == nil {
-		return
+	if b := t.note(); b != nil {
+		b.deleteSession(id)
 	}
-	t.noted = true
-	t.batch.deleteSession(id)
 }
 
 // PutSubscription notes a subscription and its granted QoS.
 func (t *Tx) PutSubscription(id uint64, filter string, qos byte) {
-	if t == nil {
-		return
+	if b := t.note(); b != nil {
+		b.subscription(id, filter, int8(qos))
 	}
-	t.noted = true
-	t.batch.subscription(id, filter, int8(qos))
 }
 
 // DeleteSubscription notes that a subscription ended.
 func (t *Tx) DeleteSubscription(id uint64, filter string) {
-	if t == nil {
-		return
+	if b := t.note(); b != nil {
+		b.subscription(id, filter, deleted)
 	}
-	t.noted = true
-	t.batch.subscription(id, filter, deleted)
 }
 
 // PutReceived notes the Packet Identifier of a QoS 2 PUBLISH that waits for PUBREL [MQTT-4.3.3-2]. Noting it again
 // changes nothing, and makes End return the batch to wait for.
 func (t *Tx) PutReceived(id uint64, packetID uint16) {
-	if t == nil {
-		return
+	if b := t.note(); b != nil {
+		b.received(id, packetID, true)
 	}
-	t.noted = true
-	t.batch.received(id, packetID, true)
 }
 
 // DeleteReceived notes that PUBREL came.
 func (t *Tx) DeleteReceived(id uint64, packetID uint16) {
-	if t == nil {
-		return
+	if b := t.note(); b != nil {
+		b.received(id, packetID, false)
 	}
-	t.noted = true
-	t.batch.received(id, packetID, false)
 }
 
 // PutMessage notes a message, a whole PUBLISH packet, that is queued for one session or several. It is called once
 // for a message; identifiers are never used again.
 func (t *Tx) PutMessage(messageID uint64, packet []byte) {
-	if t == nil {
-		return
+	if b := t.note(); b != nil {
+		b.putMessage(messageID, packet)
 	}
-	t.noted = true
-	t.batch.putMessage(messageID, packet)
 }
 
 // DeleteMessage notes that a message is queued for nobody any more.
 func (t *Tx) DeleteMessage(messageID uint64) {
-	if t == nil {
-		return
+	if b := t.note(); b != nil {
+		b.deleteMessage(messageID)
 	}
-	t.noted = true
-	t.batch.deleteMessage(messageID)
 }
 
 // PutQueued notes a message that is queued for a session, with Released false, and later, with Released true, that
 // its PUBREC came. The pair of q.Flow and q.Seq is never used again in the session, in the life of the
 // process.
 func (t *Tx) PutQueued(id uint64, q Queued) {
-	if t == nil {
-		return
+	if b := t.note(); b != nil {
+		b.putQueued(id, q)
 	}
-	t.noted = true
-	t.batch.putQueued(id, q)
 }
 
 // DeleteQueued notes that a message is not queued for the session any more.
 func (t *Tx) DeleteQueued(id uint64, flow uint8, seq uint64) {
-	if t == nil {
-		return
+	if b := t.note(); b != nil {
+		b.deleteQueued(id, flow, seq)
 	}
-	t.noted = true
-	t.batch.deleteQueued(id, flow, seq)
 }
 
 // PutRetained notes the retained message of a topic: a whole PUBLISH packet with RETAIN set, and its QoS. topic is
 // not empty [MQTT-4.7.3-1].
 func (t *Tx) PutRetained(topic string, packet []byte, qos byte) {
-	if t == nil {
-		return
+	if b := t.note(); b != nil {
+		if topic == "" {
+			panic("store: a topic has at least one character")
+		}
+		b.retain(topic, retained{packet, qos})
 	}
-	if topic == "" {
-		panic("store: a topic has at least one character")
-	}
-	t.noted = true
-	t.batch.retain(topic, retained{packet, qos})
 }
 
 // DeleteRetained notes that a topic has no retained message any more.
 func (t *Tx) DeleteRetained(topic string) {
-	if t == nil {
-		return
+	if b := t.note(); b != nil {
+		b.retain(topic, retained{})
 	}
-	t.noted = true
-	t.batch.retain(topic, retained{})
 }
