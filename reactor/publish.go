@@ -103,10 +103,10 @@ func (l *loop) flushIfLarge() {
 // removes the one there was [MQTT-3.3.1-10] [MQTT-3.3.1-11].
 func (l *loop) retain(tx *store.Tx, topic, payload []byte, qos codec.QoS) {
 	if len(payload) == 0 {
-		l.server.retained.Clear(keeper{tx}, topic)
+		l.server.retained.Clear(tx, topic)
 		return
 	}
-	if !l.server.retained.Store(keeper{tx}, topic, retainedPacket(topic, payload, qos)) {
+	if !l.server.retained.Store(tx, topic, retainedPacket(topic, payload, qos)) {
 		l.retainedRefused.add(1)
 		l.server.lines.retainedFull(l.server)
 	}
@@ -151,23 +151,6 @@ func (l *loop) spread(topic, payload []byte, qos codec.QoS, before func(tx *stor
 		l.encode(topic, payload, route)
 	}
 	return err
-}
-
-// keeper notes the changes of retained messages for the store.
-type keeper struct{ tx *store.Tx }
-
-// PutRetained notes a new message.
-func (k keeper) PutRetained(packet []byte) {
-	if k.tx != nil {
-		k.tx.PutRetained(string(codec.PublishTopic(packet)), packet, byte(retainedQoS(packet)))
-	}
-}
-
-// DeleteRetained notes that a topic has none any more.
-func (k keeper) DeleteRetained(topic []byte) {
-	if k.tx != nil {
-		k.tx.DeleteRetained(string(topic))
-	}
 }
 
 // retainedPacket returns the packet of a retained message as router.RetainedMessage has it.

@@ -18,7 +18,7 @@ type restoration struct {
 	messages map[uint64]*session.Message
 	sessions map[uint64]*session.Session
 	left     map[uint64]int64 // when a session's client left
-	refused  [][]byte         // topics for whose retained messages there is no room
+	refused  []uint64         // numbers of retained messages for which there is no room
 	nonsense error            // of a record that cannot be
 }
 
@@ -132,9 +132,9 @@ func (r *restoration) load(from *store.Store) error {
 				s.restored[q.QoS-1]++
 			}
 		},
-		Retained: func(topic string, packet []byte, _ byte) {
-			if !s.retained.Store(nil, []byte(topic), packet) {
-				r.refused = append(r.refused, []byte(topic))
+		Retained: func(number uint64, packet []byte) {
+			if !s.retained.Restore(number, codec.PublishTopic(packet), packet) {
+				r.refused = append(r.refused, number)
 			}
 		},
 	})
@@ -199,8 +199,8 @@ func (r *restoration) settle(clean bool) {
 	for _, m := range r.messages {
 		m.Release(tx)
 	}
-	for _, topic := range r.refused {
-		tx.DeleteRetained(string(topic))
+	for _, number := range r.refused {
+		tx.DeleteRetained(number)
 	}
 	if n := len(r.refused); n > 0 {
 		s.log.Warn().Int("messages", n).Msg("more retained messages are in the data directory than -max-retained and " +

@@ -47,7 +47,9 @@ func kept(t testing.TB, dir string) (list []string) {
 		Subscription: func(_ uint64, filter string, qos byte) { note("subscription %s QoS %d", filter, qos) },
 		Received:     func(_ uint64, id uint16) { note("received %d", id) },
 		Queued:       func(_ uint64, q store.Queued) { note("queued") },
-		Retained:     func(topic string, _ []byte, qos byte) { note("retained %s QoS %d", topic, qos) },
+		Retained: func(_ uint64, packet []byte) {
+			note("retained %s QoS %d", codec.PublishTopic(packet), retainedQoS(packet))
+		},
 	}))
 	require.NoError(t, s.Close())
 	return list
@@ -242,7 +244,7 @@ func TestRestartWithLessRoomForRetained(t *testing.T) {
 	prepare(t, dir, func(tx *store.Tx) {
 		for i := range 5 {
 			topic := fmt.Sprint("t/", i)
-			tx.PutRetained(topic, retainedPacket([]byte(topic), []byte("v"), codec.QoS2), 2)
+			tx.PutRetained(uint64(1+i), retainedPacket([]byte(topic), []byte("v"), codec.QoS2), true)
 		}
 	})
 	var lines bytes.Buffer

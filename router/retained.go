@@ -19,6 +19,7 @@ const (
 type RetainedMessage struct {
 	packet   atomic.Pointer[[]byte] // to immutable bytes; nil once the message was replaced or cleared
 	sequence uint64                 // immutable; see Retained.sequence
+	number   uint64                 // immutable; see Keeper
 }
 
 // Packet returns the packet, which the caller must not change, or nil if the message is no longer
@@ -48,12 +49,13 @@ type Retained struct {
 }
 
 // Keeper is told of each change of the messages, in the order of a topic's changes and with a lock held: it must not
-// take long.
+// take long. A topic that has a message has a number, from its first message, which is the highest number then, until
+// it has none any more.
 type Keeper interface {
-	// PutRetained is told of the new message of its topic, whose packet it may keep.
-	PutRetained(packet []byte)
-	// DeleteRetained is told that a topic has no message any more. topic is lent.
-	DeleteRetained(topic []byte)
+	// PutRetained is told of the new message of a topic, whose packet it may keep. first: it had none before.
+	PutRetained(number uint64, packet []byte, first bool)
+	// DeleteRetained is told that a topic has no message any more.
+	DeleteRetained(number uint64)
 }
 
 // topicNodeBytes is what a level of a topic costs in memory, with its place in the map. (measured:
@@ -114,6 +116,18 @@ func (r *Retained) Bytes() int { return int(r.bytes.Load()) }
 // must not change any more, and not topic. It returns false at a limit: then the older message, which is no longer
 // the newest, is gone too. keeper is told what has changed, nil: nobody is.
 func (r *Retained) Store(keeper Keeper, topic, packet []byte) bool {
+	return r.store(keeper, 0, topic, packet)
+}
+
+// Restore is Store for a message that a Keeper was told of in an earlier life of the process, with its number. Numbers
+// go on after the highest one.
+func (r *Retained) Restore(number uint64, topic, packet []byte) bool {
+	r.sequence.Store(max(r.sequence.Load(), number))
+	return r.store(nil, number, topic, packet)
+}
+
+// store is Store with the number of a topic that had no message before, 0: the next one.
+func (r *Retained) store(keeper Keeper, number uint64, topic, packet []byte) bool {
 	s := r.shard(topic)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,17 +137,26 @@ func (r *Retained) Store(keeper Keeper, topic, packet []byte) bool {
 		messages, size = 0, size-int64(len(n.message.Packet()))
 	}
 	if !r.reserve(messages, size) {
-		r.forget(keeper, s, n, topic)
+		r.forget(keeper, s, n)
 		return false
 	}
 	if n == nil {
 		n = s.make(topic)
 	}
 	m := &RetainedMessage{sequence: r.sequence.Add(1)}
+	first := n.message == nil
+	switch {
+	case !first:
+		m.number = n.message.number
+	case number != 0:
+		m.number = number
+	default:
+		m.number = m.sequence
+	}
 	m.packet.Store(&packet)
 	n.replace(m)
 	if keeper != nil {
-		keeper.PutRetained(packet)
+		keeper.PutRetained(m.number, packet, first)
 	}
 	return true
 }
@@ -177,21 +200,21 @@ func (r *Retained) Clear(keeper Keeper, topic []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, _ := s.find(topic)
-	r.forget(keeper, s, n, topic)
+	r.forget(keeper, s, n)
 }
 
 // forget removes the message of a topic's node. n is nil when the topic has no node.
-func (r *Retained) forget(keeper Keeper, s *retainedShard, n *topicNode, topic []byte) {
+func (r *Retained) forget(keeper Keeper, s *retainedShard, n *topicNode) {
 	if n == nil || n.message == nil {
 		return
 	}
-	size := len(n.message.Packet())
+	number, size := n.message.number, len(n.message.Packet())
 	n.replace(nil)
 	size += s.prune(n) * r.nodeBytes
 	r.messages.Add(-1)
 	r.bytes.Add(-int64(size))
 	if keeper != nil {
-		keeper.DeleteRetained(topic)
+		keeper.DeleteRetained(number)
 	}
 }
 

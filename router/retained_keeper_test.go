@@ -14,20 +14,34 @@ import (
 
 // noted is a Keeper that knows what a store on disk would.
 type noted struct {
+	t       *testing.T
 	packets map[string]string // by topic
+	topics  map[uint64]string // by number
+	last    uint64            // number of a topic
 	changes int
 }
 
-func newNoted() *noted { return &noted{packets: make(map[string]string)} }
-
-func (n *noted) PutRetained(packet []byte) {
-	n.changes++
-	n.packets[string(codec.PublishTopic(packet))] = string(packet)
+func newNoted(t *testing.T) *noted {
+	return &noted{t: t, packets: make(map[string]string), topics: make(map[uint64]string)}
 }
 
-func (n *noted) DeleteRetained(topic []byte) {
+func (n *noted) PutRetained(number uint64, packet []byte, first bool) {
 	n.changes++
-	delete(n.packets, string(topic))
+	topic := string(codec.PublishTopic(packet))
+	if first {
+		require.NotContains(n.t, n.packets, topic, "a topic has one number")
+		require.Greater(n.t, number, n.last, "a new number")
+		n.topics[number], n.last = topic, number
+	}
+	require.Equal(n.t, n.topics[number], topic)
+	n.packets[topic] = string(packet)
+}
+
+func (n *noted) DeleteRetained(number uint64) {
+	n.changes++
+	require.Contains(n.t, n.topics, number)
+	delete(n.packets, n.topics[number])
+	delete(n.topics, number)
 }
 
 // keptPacket returns the packet of a retained message.
@@ -36,7 +50,7 @@ func keptPacket(topic, payload string) []byte {
 }
 
 func TestKeeperIsToldOfEachChange(t *testing.T) {
-	r, n := NewRetained(1, 1000), newNoted()
+	r, n := NewRetained(1, 1000), newNoted(t)
 	require.True(t, r.Store(n, []byte("a"), keptPacket("a", "1")))
 	require.True(t, r.Store(n, []byte("a"), keptPacket("a", "2")))
 	require.Equal(t, map[string]string{"a": string(keptPacket("a", "2"))}, n.packets)
@@ -48,7 +62,7 @@ func TestKeeperIsToldOfEachChange(t *testing.T) {
 
 // Who has nothing to tell tells nothing: what is not there cannot go.
 func TestKeeperIsNotToldOfNothing(t *testing.T) {
-	r, n := NewRetained(1, 1000), newNoted()
+	r, n := NewRetained(1, 1000), newNoted(t)
 	r.Clear(n, []byte("a"))
 	require.True(t, r.Store(n, []byte("a/b"), keptPacket("a/b", "1")))
 	r.Clear(n, []byte("a"))
@@ -59,7 +73,7 @@ func TestKeeperIsNotToldOfNothing(t *testing.T) {
 
 // A message that is refused takes the older one of its topic with it, and the keeper learns that.
 func TestKeeperIsToldWhatARefusalCosts(t *testing.T) {
-	r, n := NewRetained(5, topicNodeBytes+100), newNoted()
+	r, n := NewRetained(5, topicNodeBytes+100), newNoted(t)
 	require.True(t, r.Store(n, []byte("a"), keptPacket("a", "small")))
 	require.False(t, r.Store(n, []byte("a"), keptPacket("a", strings.Repeat("large", 100))))
 	require.Empty(t, n.packets)
@@ -72,7 +86,7 @@ func TestKeeperKnowsWhatIsRetained(t *testing.T) {
 	const topics, workers = 10, 4
 	r := NewRetained(7, 5*topicNodeBytes+400)
 	var mu sync.Mutex // of the store, begun before the shard is locked
-	n := newNoted()
+	n := newNoted(t)
 	var working sync.WaitGroup
 	for w := range workers {
 		working.Go(func() {
@@ -98,4 +112,25 @@ func TestKeeperKnowsWhatIsRetained(t *testing.T) {
 	}
 	require.Equal(t, n.packets, got)
 	require.Equal(t, len(got), r.Len())
+}
+
+// What was restored has the number that it had, and new topics have higher ones.
+func TestRestoredMessagesKeepTheirNumbers(t *testing.T) {
+	r, n := NewRetained(3, 10_000), newNoted(t)
+	for number, topic := range map[uint64]string{3: "a", 900: "b", 20: "c"} {
+		n.topics[number], n.packets[topic], n.last = topic, string(keptPacket(topic, "1")), max(n.last, number)
+		require.True(t, r.Restore(number, []byte(topic), keptPacket(topic, "1")))
+	}
+	require.False(t, r.Restore(1000, []byte("d"), keptPacket("d", "beyond the limit")))
+	n.last = 1000
+	for _, topic := range []string{"a", "b", "c"} {
+		require.True(t, r.Store(n, []byte(topic), keptPacket(topic, "2")))
+	}
+	r.Clear(n, []byte("b"))
+	require.True(t, r.Store(n, []byte("b"), keptPacket("b", "3")))
+	require.True(t, r.Store(n, []byte("b"), keptPacket("b", "4")))
+	require.Equal(t, map[string]string{
+		"a": string(keptPacket("a", "2")), "b": string(keptPacket("b", "4")), "c": string(keptPacket("c", "2")),
+	}, n.packets)
+	require.Len(t, n.topics, 3)
 }

@@ -23,14 +23,14 @@ type batch struct {
 
 	messages map[uint64][]byte // nil: delete
 	sessions map[uint64]*sessionChanges
-	retained map[string]retained
+	retained map[uint64]retainedChange
 
 	changes int   // keys in the maps
-	bytes   int64 // of packets, topics, filters and Client Identifiers
+	bytes   int64 // of packets, filters and Client Identifiers
 
 	// Of the writer, which goes on from here after a failure.
 	stateSaved bool     // messages and sessions are on disk
-	topics     []string // keys of retained that are not on disk yet, in order
+	unsaved    []uint64 // keys of retained that are not on disk yet, in order
 }
 
 // sessionChanges are the changes of one session and of what it has.
@@ -60,17 +60,17 @@ type queuedChange struct {
 	gone                   bool
 }
 
-// retained is a retained message; without a packet, its end.
-type retained struct {
+// retainedChange is a retained message; without a packet, its end.
+type retainedChange struct {
 	packet []byte
-	qos    byte
+	fresh  bool // as of queuedChange
 }
 
 func newBatch() *batch {
 	return &batch{
 		messages: make(map[uint64][]byte),
 		sessions: make(map[uint64]*sessionChanges),
-		retained: make(map[string]retained),
+		retained: make(map[uint64]retainedChange),
 	}
 }
 
@@ -190,12 +190,28 @@ func (b *batch) deleteQueued(id uint64, flow uint8, seq uint64) {
 	c.queued[key] = queuedChange{gone: true}
 }
 
-func (b *batch) retain(topic string, r retained) {
-	if before, known := b.retained[topic]; known {
-		b.count(-1, -len(topic)-len(before.packet))
+func (b *batch) putRetained(number uint64, packet []byte, fresh bool) {
+	before, known := b.retained[number]
+	if !known {
+		b.count(1, 0)
 	}
-	b.retained[topic] = r
-	b.count(1, len(topic)+len(r.packet))
+	b.retained[number] = retainedChange{packet, fresh || before.fresh}
+	b.count(0, len(packet)-len(before.packet))
+}
+
+// deleteRetained forgets a message whose topic had none before this batch, for then it is nowhere else.
+func (b *batch) deleteRetained(number uint64) {
+	before, known := b.retained[number]
+	b.count(0, -len(before.packet))
+	if before.fresh {
+		delete(b.retained, number)
+		b.count(-1, 0)
+		return
+	}
+	if !known {
+		b.count(1, 0)
+	}
+	b.retained[number] = retainedChange{}
 }
 
 // isFull reports whether b is to be saved without waiting for the interval.

@@ -25,8 +25,8 @@ func (s *Store) commit(b *batch) error {
 	if b.changes == 0 { // all of them were undone
 		return nil
 	}
-	for !b.stateSaved || len(b.topics) > 0 {
-		began, topics := time.Now(), b.topics[:b.portion()]
+	for !b.stateSaved || len(b.unsaved) > 0 {
+		began, portion := time.Now(), b.unsaved[:b.portion()]
 		err := s.transact(func(t *transaction) error {
 			t.ledger.closed = false
 			if !b.stateSaved {
@@ -34,13 +34,13 @@ func (s *Store) commit(b *batch) error {
 					return err
 				}
 			}
-			return t.putRetained(topics, b.retained)
+			return t.putRetained(portion, b.retained)
 		})
 		if err != nil {
 			return err
 		}
-		b.stateSaved, b.topics = true, b.topics[len(topics):]
-		if len(b.topics) > 0 {
+		b.stateSaved, b.unsaved = true, b.unsaved[len(portion):]
+		if len(b.unsaved) > 0 {
 			s.rest(time.Until(began.Add(retainedPeriod)))
 		}
 	}
@@ -60,16 +60,16 @@ func (s *Store) rest(pause time.Duration) {
 	}
 }
 
-// portion returns how many of the topics belong into one transaction.
+// portion returns how many of the retained messages belong into one transaction.
 func (b *batch) portion() int {
 	size := 0
-	for i, topic := range b.topics {
-		size += len(topic) + len(b.retained[topic].packet)
+	for i, number := range b.unsaved {
+		size += len(b.retained[number].packet)
 		if i == retainedMax || i > 0 && size > retainedBytesMax {
 			return i
 		}
 	}
-	return len(b.topics)
+	return len(b.unsaved)
 }
 
 func (t *transaction) putState(b *batch) error {

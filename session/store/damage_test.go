@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -106,7 +107,7 @@ func TestStaleBucketIsFound(t *testing.T) {
 	s := opened(t, dir, Options{Sync: Always})
 	for _, packet := range []string{"old", "new"} {
 		tx := s.Begin()
-		tx.PutRetained("topic", []byte(packet), 0)
+		tx.PutRetained(7, []byte(packet), packet == "old")
 		tx.End()
 		wait(t, s)
 	}
@@ -114,9 +115,9 @@ func TestStaleBucketIsFound(t *testing.T) {
 	db, err := bbolt.Open(filepath.Join(dir, databaseName), 0o600, nil)
 	require.NoError(t, err)
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
-		value := append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0}, "old"...)
-		seal(retainedBucket, []byte("topic"), value)
-		return tx.Bucket([]byte(retainedBucket)).Put([]byte("topic"), value)
+		key, value := binary.BigEndian.AppendUint64(nil, 7), append(make([]byte, crcSize), "old"...)
+		seal(retainedBucket, key, value)
+		return tx.Bucket([]byte(retainedBucket)).Put(key, value)
 	}))
 	require.NoError(t, db.Close())
 	_, err = loadFrom(t, dir)

@@ -11,8 +11,8 @@ var (
 	ErrHeld = errors.New("in use by another process")
 	// ErrDamaged: the file is torn, truncated or overwritten.
 	ErrDamaged = errors.New("damaged")
-	// ErrFormat: a newer version wrote the file.
-	ErrFormat = errors.New("written by a newer version")
+	// ErrFormat: a version with another format wrote the file.
+	ErrFormat = errors.New("written by another version of mqttd")
 )
 
 func damaged(format string, args ...any) error {

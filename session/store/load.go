@@ -16,12 +16,12 @@ type Visitor struct {
 	Subscription func(id uint64, filter string, qos byte)
 	Received     func(id uint64, packetID uint16)
 	Queued       func(id uint64, q Queued)
-	Retained     func(topic string, packet []byte, qos byte)
+	Retained     func(number uint64, packet []byte)
 }
 
 // Load tells v all that is on disk: messages and then sessions by identifier, then what each session has, its
 // subscriptions, the Packet Identifiers received and what is queued, by flow and Seq, and at last the retained
-// messages in order of their topics. It is called once, before the first Begin. Records of sessions that are not
+// messages by number. It is called once, before the first Begin. Records of sessions that are not
 // there are left out and deleted with the first commit. With an error, ErrDamaged or another, what v was told is to
 // be thrown away; nothing on disk has changed, and nothing will.
 func (s *Store) Load(v Visitor) error {
@@ -216,18 +216,13 @@ func (l *loader) queued(v *Visitor, id uint64, key, body []byte) bool {
 }
 
 func (l *loader) retained(key, body []byte) bool {
-	if len(body) < 5 {
+	if len(key) != 8 {
 		return false
 	}
-	qos, length, body := body[0], binary.BigEndian.Uint32(body[1:]), body[5:]
-	if uint64(length) > uint64(len(body)) {
-		return false
-	}
-	topic, ok := parseText(key, body[:length])
-	if ok && l.visitor.Retained != nil {
+	if l.visitor.Retained != nil {
 		l.telling = true
-		l.visitor.Retained(topic, bytes.Clone(body[length:]), qos)
+		l.visitor.Retained(binary.BigEndian.Uint64(key), bytes.Clone(body))
 		l.telling = false
 	}
-	return ok
+	return true
 }

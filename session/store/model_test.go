@@ -17,12 +17,12 @@ type state struct {
 	Subscriptions map[string]byte // by session and filter
 	Received      map[string]bool
 	Queued        map[string]Queued
-	Retained      map[string]string // topic to QoS and packet
+	Retained      map[uint64]string
 }
 
 func newState() state {
 	return state{map[uint64]string{}, map[uint64]Session{}, map[string]byte{}, map[string]bool{}, map[string]Queued{},
-		map[string]string{}}
+		map[uint64]string{}}
 }
 
 func (m state) clone() state {
@@ -33,8 +33,6 @@ func (m state) clone() state {
 func ofSession(id uint64, what any) string { return fmt.Sprintf("%d %v", id, what) }
 
 func queuedName(id uint64, q Queued) string { return ofSession(id, fmt.Sprint(q.Flow, q.Seq)) }
-
-func retainedValue(packet []byte, qos byte) string { return fmt.Sprint(qos, string(packet)) }
 
 // load returns what s holds, and requires the order that Load promises.
 func load(t require.TestingT, s *Store) (state, error) {
@@ -53,10 +51,7 @@ func load(t require.TestingT, s *Store) (state, error) {
 		Subscription: func(id uint64, filter string, qos byte) { in(3, id); m.Subscriptions[ofSession(id, filter)] = qos },
 		Received:     func(id uint64, packetID uint16) { in(3, id); m.Received[ofSession(id, packetID)] = true },
 		Queued:       func(id uint64, q Queued) { in(3, id); m.Queued[queuedName(id, q)] = q },
-		Retained: func(topic string, packet []byte, qos byte) {
-			in(4, 0)
-			m.Retained[topic] = retainedValue(packet, qos)
-		},
+		Retained:     func(number uint64, packet []byte) { in(4, number); m.Retained[number] = string(packet) },
 	})
 	return m, err
 }
@@ -70,13 +65,15 @@ type history struct {
 	nextMessage   uint64
 	nextSession   uint64
 	nextSeq       uint64
+	retained      map[int]uint64 // topic to its number
+	nextRetained  uint64
 	topics        int // how many different ones there are
 	packetMaximum int
 }
 
 func newHistory(seed uint64) *history {
 	return &history{random: rand.New(rand.NewPCG(seed, 0)), model: newState(), queued: map[uint64][]Queued{}, nextMessage: 1,
-		nextSession: 1, nextSeq: 1, topics: 50, packetMaximum: 300}
+		nextSession: 1, nextSeq: 1, retained: map[int]uint64{}, nextRetained: 1, topics: 50, packetMaximum: 300}
 }
 
 // step notes one to five changes in tx, which may be nil: then the model alone moves.
@@ -197,18 +194,25 @@ func (h *history) dropMessage(tx *Tx, q Queued) {
 }
 
 func (h *history) retain(tx *Tx) {
-	topic := h.text("topic")
-	if h.random.IntN(3) == 0 {
-		tx.DeleteRetained(topic)
-		delete(h.model.Retained, topic)
+	topic := h.random.IntN(h.topics)
+	number, known := h.retained[topic]
+	if known && h.random.IntN(3) == 0 {
+		tx.DeleteRetained(number)
+		delete(h.model.Retained, number)
+		delete(h.retained, topic)
 		return
 	}
-	packet, qos := h.packet(), byte(h.random.IntN(3))
-	tx.PutRetained(topic, packet, qos)
-	h.model.Retained[topic] = retainedValue(packet, qos)
+	if !known {
+		number = h.nextRetained
+		h.nextRetained++
+		h.retained[topic] = number
+	}
+	packet := h.packet()
+	tx.PutRetained(number, packet, !known)
+	h.model.Retained[number] = string(packet)
 }
 
-// text returns one of a few topics or filters, one in twenty of them longer than a key.
+// text returns one of a few filters, one in twenty of them longer than a key.
 func (h *history) text(name string) string {
 	n := h.random.IntN(h.topics)
 	name = fmt.Sprintf("%s/%d", name, n)

@@ -187,11 +187,9 @@ func (s *Store) inspect(tx *bbolt.Tx) error {
 	if !ok || len(format) != 4 {
 		return damaged("the record of the format is not readable")
 	}
-	if version := binary.BigEndian.Uint32(format); version > formatVersion {
-		return fmt.Errorf("%w: its format is %d, this version knows %d: use the newer version, or %s",
+	if version := binary.BigEndian.Uint32(format); version != formatVersion {
+		return fmt.Errorf("%w: its format is %d, this version knows %d: use that version, or %s",
 			ErrFormat, version, formatVersion, remedy)
-	} else if version < 1 {
-		return damaged("format %d", version)
 	}
 	for _, name := range bucketNames {
 		if tx.Bucket([]byte(name)) == nil {

@@ -69,14 +69,21 @@ func TestPlacesThatCannotBeOpened(t *testing.T) {
 	}
 }
 
-func TestNewerFormatIsLeftAlone(t *testing.T) {
+func TestOtherFormatsAreLeftAlone(t *testing.T) {
+	for _, version := range []uint32{formatVersion - 1, formatVersion + 1} {
+		testFormat(t, version)
+	}
+}
+
+func testFormat(t *testing.T, version uint32) {
+	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, opened(t, dir, Options{Sync: Always}).Close())
 	file := filepath.Join(dir, databaseName)
 	db, err := bbolt.Open(file, 0o600, nil)
 	require.NoError(t, err)
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
-		value := binary.BigEndian.AppendUint32(make([]byte, crcSize), formatVersion+1)
+		value := binary.BigEndian.AppendUint32(make([]byte, crcSize), version)
 		seal(metaBucket, formatKey, value)
 		return tx.Bucket([]byte(metaBucket)).Put(formatKey, value)
 	}))

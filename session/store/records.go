@@ -18,11 +18,14 @@ import (
 //	entries    session u64 | 1 | text      QoS u8 | filter, if text is not all of it
 //	           session u64 | 2 | id u16    (nothing)
 //	           session u64 | 3 | flow u8 | seq u64    message u64 | QoS u8 | flags u8
-//	retained   text                        QoS u8 | length u32 | topic, if text is not all of it | packet
+//	retained   number u64                  packet
 //
-// A value is the CRC-32C of bucket, key and body, and the body. A text is a topic or filter of textMax bytes at most,
-// or the first textMax bytes of a longer one and its SHA-256: keys of bbolt end at 32 KiB, those of MQTT at 64.
-const formatVersion = 1
+// A value is the CRC-32C of bucket, key and body, and the body. A text is a filter of textMax bytes at most, or the
+// first textMax bytes of a longer one and its SHA-256: keys of bbolt end at 32 KiB, filters of MQTT at 64.
+//
+// New messages have the highest keys, so that a commit fills a few pages: with retained messages by topic it would
+// write nearly as many pages as messages. Format 1 had them so.
+const formatVersion = 2
 
 const textMax = 1024
 
@@ -83,7 +86,7 @@ func open(bucket bucketName, key, value []byte) (body []byte, ok bool) {
 	return body, binary.BigEndian.Uint32(value) == checksum(bucket, key, body)
 }
 
-// appendText appends the key of a topic or filter. whole is false if the key does not hold all of it.
+// appendText appends the key of a filter. whole is false if the key does not hold all of it.
 func appendText(key []byte, text string) (_ []byte, whole bool) {
 	if len(text) <= textMax {
 		return append(key, text...), true
@@ -93,7 +96,7 @@ func appendText(key []byte, text string) (_ []byte, whole bool) {
 	return append(key, sum[:]...), false
 }
 
-// parseText returns the topic or filter with the given key. rest is all of it where the key does not hold that, or
+// parseText returns the filter with the given key. rest is all of it where the key does not hold that, or
 // empty.
 func parseText(key, rest []byte) (text string, ok bool) {
 	if len(rest) == 0 {

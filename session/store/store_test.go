@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"io"
 	"math"
 	"os"
@@ -24,7 +23,7 @@ func TestWhatIsNotedIsThereAfterClose(t *testing.T) {
 	tx.PutMessage(9, []byte("packet"))
 	q := Queued{Flow: 1, Seq: 3, MessageID: 9, QoS: 2, Retain: true, Sent: true, Doubtful: true}
 	tx.PutQueued(1, q)
-	tx.PutRetained("t", []byte("retained"), 1)
+	tx.PutRetained(4, []byte("retained"), true)
 	require.Zero(t, tx.End())
 	require.NoError(t, s.Close())
 
@@ -42,7 +41,7 @@ func TestWhatIsNotedIsThereAfterClose(t *testing.T) {
 		Subscription: func(id uint64, filter string, qos byte) { told++; require.Equal(t, "a/#", filter) },
 		Received:     func(id uint64, packetID uint16) { told++; require.Equal(t, uint16(7), packetID) },
 		Queued:       func(id uint64, got Queued) { told++; require.Equal(t, q, got) },
-		Retained:     func(topic string, packet []byte, qos byte) { told++; require.Equal(t, "t", topic) },
+		Retained:     func(number uint64, packet []byte) { told++; require.Equal(t, uint64(4), number) },
 	}))
 	require.Equal(t, 6, told)
 	tx = s.Begin()
@@ -72,8 +71,8 @@ func TestNilKeepsNothing(t *testing.T) {
 	tx.DeleteMessage(1)
 	tx.PutQueued(1, Queued{})
 	tx.DeleteQueued(1, 0, 0)
-	tx.PutRetained("", nil, 0)
-	tx.DeleteRetained("")
+	tx.PutRetained(1, nil, true)
+	tx.DeleteRetained(1)
 	require.Zero(t, tx.End())
 	require.Equal(t, uint64(math.MaxUint64), s.Committed())
 	require.Zero(t, s.Stats())
@@ -140,8 +139,8 @@ func TestFullBatchDoesNotWait(t *testing.T) {
 func TestRetainedMessagesWaitForTheInterval(t *testing.T) {
 	b := newBatch()
 	for n := range 2 * batchFull {
-		b.retain(fmt.Sprint("new/", n), retained{packet: []byte("x")})
-		b.retain(fmt.Sprint("cleared/", n), retained{})
+		b.putRetained(uint64(n), []byte("x"), true)
+		b.deleteRetained(uint64(2*batchFull + n))
 	}
 	require.False(t, b.isFull())
 	for id := range uint64(batchFull) {
@@ -150,7 +149,7 @@ func TestRetainedMessagesWaitForTheInterval(t *testing.T) {
 	}
 	require.True(t, b.isFull())
 	b = newBatch()
-	b.retain("large", retained{packet: make([]byte, batchFullBytes)})
+	b.putRetained(1, make([]byte, batchFullBytes), true)
 	require.True(t, b.isFull(), "bytes are bounded")
 }
 
@@ -229,11 +228,31 @@ func TestVisitorMayPanic(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, dir, Options{Sync: Always})
 	tx := s.Begin()
-	tx.PutRetained("a", []byte("x"), 0)
+	tx.PutRetained(1, []byte("x"), true)
 	tx.End()
 	require.NoError(t, s.Close())
 	s = opened(t, dir, Options{Sync: Always})
-	require.PanicsWithValue(t, "mine", func() { s.Load(Visitor{Retained: func(string, []byte, byte) { panic("mine") }}) })
+	require.PanicsWithValue(t, "mine", func() { s.Load(Visitor{Retained: func(uint64, []byte) { panic("mine") }}) })
+	require.NoError(t, s.Close())
+}
+
+// A topic whose message comes and goes, however often, leaves nothing behind in a batch; one that was on disk leaves its
+// end.
+func TestRetainedMessagesThatComeAndGo(t *testing.T) {
+	s := opened(t, t.TempDir(), Options{Interval: time.Hour})
+	for number := uint64(1); number < 1000; number++ {
+		tx := s.Begin()
+		tx.PutRetained(number, []byte("x"), true)
+		tx.PutRetained(number, []byte("xy"), false)
+		tx.DeleteRetained(number)
+		tx.End()
+	}
+	require.Zero(t, s.Stats().Pending)
+	require.Zero(t, s.Stats().PendingBytes)
+	tx := s.Begin()
+	tx.DeleteRetained(1000)
+	tx.End()
+	require.Equal(t, 1, s.Stats().Pending)
 	require.NoError(t, s.Close())
 }
 

@@ -30,12 +30,16 @@ func (s *Store) newTransaction(tx *bbolt.Tx) (*transaction, error) {
 		retained: tx.Bucket([]byte(retainedBucket)),
 		meta:     tx.Bucket([]byte(metaBucket)),
 	}
+	t.messages.FillPercent, t.retained.FillPercent = fill, fill
 	var err error
 	if t.ledger, err = readLedger(tx); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
+
+// fill is how full pages are to which only new records at their end are added. (chosen)
+const fill = 0.9
 
 // put writes a record whose body is head and packet.
 func (t *transaction) put(b *bbolt.Bucket, name bucketName, key, head, packet []byte) error {
@@ -80,14 +84,7 @@ func (t *transaction) putLedger() error {
 
 func (t *transaction) putMessages(ids []uint64, packets map[uint64][]byte) error {
 	for _, id := range ids {
-		t.key = binary.BigEndian.AppendUint64(t.key[:0], id)
-		var err error
-		if packet := packets[id]; packet != nil {
-			err = t.put(t.messages, messagesBucket, t.key, nil, packet)
-		} else {
-			err = t.delete(t.messages, t.key)
-		}
-		if err != nil {
+		if err := t.putPacket(t.messages, messagesBucket, id, packets[id]); err != nil {
 			return err
 		}
 	}
@@ -211,27 +208,20 @@ func (c queuedChange) flags() (flags byte) {
 	return flags
 }
 
-func (t *transaction) putRetained(topics []string, changes map[string]retained) error {
-	for _, topic := range topics {
-		var whole bool
-		t.key, whole = appendText(t.key[:0], topic)
-		r := changes[topic]
-		if r.packet == nil {
-			if err := t.delete(t.retained, t.key); err != nil {
-				return err
-			}
-			continue
-		}
-		t.head = append(t.head[:0], r.qos)
-		if whole {
-			t.head = binary.BigEndian.AppendUint32(t.head, 0)
-		} else {
-			t.head = binary.BigEndian.AppendUint32(t.head, uint32(len(topic)))
-			t.head = append(t.head, topic...)
-		}
-		if err := t.put(t.retained, retainedBucket, t.key, t.head, r.packet); err != nil {
+func (t *transaction) putRetained(numbers []uint64, changes map[uint64]retainedChange) error {
+	for _, number := range numbers {
+		if err := t.putPacket(t.retained, retainedBucket, number, changes[number].packet); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// putPacket writes a packet under its number; nil: deletes it.
+func (t *transaction) putPacket(b *bbolt.Bucket, name bucketName, number uint64, packet []byte) error {
+	t.key = binary.BigEndian.AppendUint64(t.key[:0], number)
+	if packet == nil {
+		return t.delete(b, t.key)
+	}
+	return t.put(b, name, t.key, nil, packet)
 }

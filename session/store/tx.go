@@ -142,20 +142,17 @@ func (t *Tx) DeleteQueued(id uint64, flow uint8, seq uint64) {
 	}
 }
 
-// PutRetained notes the retained message of a topic: a whole PUBLISH packet with RETAIN set, and its QoS. topic is
-// not empty [MQTT-4.7.3-1].
-func (t *Tx) PutRetained(topic string, packet []byte, qos byte) {
+// PutRetained notes the retained message of a topic: a whole PUBLISH packet. number stands for the topic as long as it
+// has one, from first, when it had none before; a number is never used again, in the life of the process.
+func (t *Tx) PutRetained(number uint64, packet []byte, first bool) {
 	if b := t.note(); b != nil {
-		if topic == "" {
-			panic("store: a topic has at least one character")
-		}
-		b.retain(topic, retained{packet, qos})
+		b.putRetained(number, packet, first)
 	}
 }
 
-// DeleteRetained notes that a topic has no retained message any more.
-func (t *Tx) DeleteRetained(topic string) {
+// DeleteRetained notes that the topic has no retained message any more.
+func (t *Tx) DeleteRetained(number uint64) {
 	if b := t.note(); b != nil {
-		b.retain(topic, retained{})
+		b.deleteRetained(number)
 	}
 }

@@ -103,7 +103,7 @@ func (s *Store) take() *batch {
 
 // save saves b, however often it must try, unless the Store is closed meanwhile and closePatience is over.
 func (s *Store) save(b *batch) {
-	b.topics = sortedKeys(b.retained)
+	b.unsaved = sortedKeys(b.retained)
 	if s.options.Sync == Interval {
 		defer time.AfterFunc(s.options.Interval, func() { s.late.Store(b.number) }).Stop()
 	}
