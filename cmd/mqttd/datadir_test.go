@@ -1,9 +1,13 @@
 package main_test
 
 import (
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -34,4 +38,49 @@ func TestDataDirectoryThatCannotBeUsed(t *testing.T) {
 	left, err := os.ReadFile(filepath.Join(garbage, "mqttd.db"))
 	require.NoError(t, err)
 	assert.Equal(t, "not a database", string(left))
+}
+
+// A start that ends because a port is taken leaves the data directory as a stop does.
+func TestStartThatEndsLeavesTheDataDirectoryClean(t *testing.T) {
+	requireOwnBroker(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	_, port, err := net.SplitHostPort(taken.Addr().String())
+	require.NoError(t, err)
+	dir := t.TempDir()
+	for _, flags := range [][]string{{"-port", port}, {"-port", "0", "-admin", "127.0.0.1:" + port}} {
+		_, log, code := run(t, append(flags, "-host", "127.0.0.1", "-data-dir", dir)...)
+		require.Equal(t, 75, code, log)
+		b := startBrokerWith(t, "0", brokerProgram, "-data-dir", dir)
+		assert.Contains(t, b.log.String(), `"clean":true`, "%v", flags)
+		b.stop(t)
+	}
+}
+
+// A second signal ends the wait for slow readers, and what is to be saved is saved all the same.
+func TestSecondSignalSaves(t *testing.T) {
+	requireOwnBroker(t)
+	dir := t.TempDir()
+	require.True(t, once(func() bool { // it must not have waited long enough when the second one comes
+		b := startBrokerWith(t, "0", brokerProgram, "-data-dir", dir, "-sync-interval", "1h")
+		stall(t, b)
+		c := dialRaw(t, b)
+		raw(t, c, "\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01r\x33\x06\x00\x01t\x00\x01v") // CONNECT, PUBLISH retained
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))
+		_, err := c.Read(make([]byte, 8))
+		require.NoError(t, err)
+		require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
+		require.Eventually(t, func() bool { return turnsAway(b) }, patience, time.Millisecond, "it stops accepting")
+		_ = b.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended already
+		await(t, b.exited, "the broker to end")
+		if !strings.Contains(b.log.String(), "stopped at once by a second signal") {
+			return false
+		}
+		b.allowed = 1
+		return b.cmd.ProcessState.ExitCode() == b.allowed
+	}))
+	b := startBrokerWith(t, "0", brokerProgram, "-data-dir", dir)
+	assert.Contains(t, b.log.String(), `"retained":1`)
+	assert.Contains(t, b.log.String(), `"clean":true`)
 }

@@ -21,6 +21,9 @@ const drainMax = 3 * time.Second
 // serve runs the broker until a signal and returns the exit code.
 func serve(c command, o configuration) int {
 	signal.Ignore(syscall.SIGPIPE) // a log reader that goes away must not take the broker along
+	signals, hangups := make(chan os.Signal, 3), make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT) // while the data directory is read they wait
+	signal.Notify(hangups, syscall.SIGHUP)
 	zerolog.SetGlobalLevel(o.logLevel)
 	log, flushLog := newLog(o.options, os.Stderr)
 	defer flushLog()
@@ -39,14 +42,10 @@ func serve(c command, o configuration) int {
 	warn(log, o.config, server.Limits())
 	console, code := openAdmin(log, o.options, server)
 	if code != exitOK {
+		_ = server.Close() // it has saved nothing
 		return code
 	}
 	defer closeAdmin(console)
-
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run() }()
 	select {
@@ -93,18 +92,26 @@ func wait(log zerolog.Logger, server *reactor.Server, signals <-chan os.Signal, 
 	defer cancel()
 	unsent := make(chan int, 1)
 	go func() { unsent <- server.Shutdown(ctx) }()
-	select {
-	case s := <-signals:
-		log.Warn().Stringer("signal", s).Msg("stopped at once by a second signal")
-		return exitFailed
-	case err := <-ended:
-		if err != nil {
-			log.Error().Err(err).Msg("stopped by a fault")
-			return exitFailed
+	code := exitOK
+	for {
+		select {
+		case s := <-signals:
+			if code != exitOK {
+				log.Error().Stringer("signal", s).Msg("ended by a third signal: not all is saved")
+				return exitFailed
+			}
+			log.Warn().Stringer("signal", s).Msg("stopped at once by a second signal: what is queued is not sent, but saved")
+			code = exitFailed
+			cancel()
+		case err := <-ended:
+			if err != nil {
+				log.Error().Err(err).Msg("stopped by a fault")
+				return exitFailed
+			}
+			summary(log, server.Stats(), <-unsent)
+			return code
 		}
 	}
-	summary(log, server.Stats(), <-unsent)
-	return exitOK
 }
 
 func warn(log zerolog.Logger, c reactor.Config, l reactor.Limits) {
