@@ -93,10 +93,12 @@ type refused struct{ error }
 // accept answers c's CONNECT with CONNACK 0x00, as nobody else has its Client Identifier. What the client is sent
 // because of the session that it has, or resumes, follows.
 func (l *loop) accept(c *conn) {
-	if batch := l.discard(c); batch > l.server.store.Committed() {
-		c.state, c.awaiting, c.batch = session.Parked, true, batch
-		l.parked = append(l.parked, c)
-		return
+	if c.batch == 0 { // or it has waited
+		if batch := l.discard(c); batch > l.server.store.Committed() {
+			c.state, c.awaiting, c.batch = session.Parked, true, batch
+			l.parked = append(l.parked, c)
+			return
+		}
 	}
 	present := l.resume(c)
 	c.state, c.connected, c.since = session.Connected, true, time.Now().UnixMilli()

@@ -26,6 +26,7 @@ type lines struct {
 	queueFulls            seldomLine
 	queuesFulls           seldomLine
 	evictions             seldomLine
+	expirations           seldomLine
 	acceptFailures        seldomLine
 	rateRefusals          seldomLine
 }
@@ -137,6 +138,16 @@ func (n *lines) sessionEvicted(s *Server) {
 	}
 	s.log.Warn().Int("max_sessions", s.limits.Sessions).
 		Msg("more clients are away than sessions are kept: those go first that have been away longest; see -max-sessions")
+}
+
+// sessionsExpired tells that sessions have ended because their clients were away for too long, of the first ones in a
+// minute.
+func (n *lines) sessionsExpired(s *Server, sessions int) {
+	if sessions == 0 || !n.expirations.allow() {
+		return
+	}
+	s.log.Info().Int("sessions", sessions).Stringer("session_expiry", time.Duration(s.expiry.Load())).
+		Msg("sessions have ended whose clients were away for longer than -session-expiry")
 }
 
 // notSaved tells that the store cannot save. The store calls it once a minute at most.

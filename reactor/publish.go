@@ -27,7 +27,10 @@ func (l *loop) onPublish(c *conn, f *codec.Frame) error {
 		return nil
 	}
 	if p.Retain {
-		l.noting(func(tx *store.Tx) { l.retain(tx, p.Topic, p.Payload, p.QoS) })
+		l.noting(func(tx *store.Tx) {
+			tx.Lazy()
+			l.retain(tx, p.Topic, p.Payload, p.QoS)
+		})
 		// Who subscribed meanwhile is in the route, or finds the message retained.
 		if route, err = l.routes.Route(p.Topic); err != nil {
 			return err
@@ -104,6 +107,7 @@ func (l *loop) flushIfLarge() {
 func (l *loop) retain(tx *store.Tx, topic, payload []byte, qos codec.QoS) {
 	if len(payload) == 0 {
 		l.server.retained.Clear(tx, topic)
+		tx.Await() // a PUBACK: another client may have cleared it a moment ago
 		return
 	}
 	if !l.server.retained.Store(tx, topic, retainedPacket(topic, payload, qos)) {
@@ -134,8 +138,8 @@ func (l *loop) publishWill(c *conn, w *session.Will) {
 	})
 }
 
-// spread sends a message to its subscribers, unless before says no. What before notes, and what is queued, is saved as a
-// whole or not at all. The error is that of a topic beyond the limits, of which nothing is sent.
+// spread sends a message to its subscribers, unless before says no. What before notes, and what is queued, is saved as
+// a whole or not at all. The error is that of a topic beyond the limits, of which nothing is sent.
 func (l *loop) spread(topic, payload []byte, qos codec.QoS, before func(tx *store.Tx) bool) (err error) {
 	var route *router.Route
 	l.noting(func(tx *store.Tx) {

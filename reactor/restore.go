@@ -20,6 +20,12 @@ type restoration struct {
 	left     map[uint64]int64 // when a session's client left
 	refused  []uint64         // numbers of retained messages for which there is no room
 	nonsense error            // of a record that cannot be
+
+	// What is changed in the store by finish.
+	connected  []*session.Session // their clients were connected at the end
+	superseded []*session.Session // another one of the client began later
+	expired    []*session.Session
+	evicted    []*session.Session
 }
 
 // openStore opens the data directory, if there is to be one, and puts what it has in its place: the server is as it
@@ -68,7 +74,7 @@ func (s *Server) restore() error {
 		_ = opened.Close() // what is on disk stays as it is
 		return err
 	}
-	s.store = opened
+	s.store, s.restored = opened, r
 	r.settle(opened.Clean())
 	s.log.Info().Str("data_dir", s.config.DataDir).Stringer("sync", sync).Bool("clean", opened.Clean()).
 		Int("retained", s.retained.Len()).Int("sessions", s.absent.Len()).Int("messages", s.queues.Messages()).
@@ -127,9 +133,9 @@ func (r *restoration) load(from *store.Store) error {
 		Received: func(id uint64, packetID uint16) { r.sessions[id].Receive(nil, packetID) },
 		Queued: func(id uint64, q store.Queued) {
 			if !r.outbox(r.sessions[id]).Restored(q, r.messages[q.MessageID]) && r.nonsense == nil {
-				r.nonsense = fmt.Errorf("%w: session %d has a message %d that cannot be", store.ErrDamaged, id, q.MessageID)
+				r.nonsense = from.Damaged("session %d has a message %d that cannot be", id, q.MessageID)
 			} else if !q.Released {
-				s.restored[q.QoS-1]++
+				s.found[q.QoS-1]++
 			}
 		},
 		Retained: func(number uint64, packet []byte) {
@@ -158,25 +164,23 @@ func (r *restoration) outbox(of *session.Session) *session.Outbox {
 	return of.Outbox
 }
 
-// settle has the sessions wait for their clients, those of clients that were connected from now on, and drops those
-// that have expired or are too many.
+// settle has the sessions wait for their clients, those of clients that were connected from now on, but for those that
+// have expired or are too many.
 func (r *restoration) settle(clean bool) {
 	s, now := r.server, time.Now()
-	tx := s.store.Begin()
-	defer tx.End()
 	sessions := make([]*session.Session, 0, len(r.sessions))
 	newest := make(map[string]uint64, len(r.sessions))
 	for id, of := range r.sessions {
 		newest[of.ClientID] = max(newest[of.ClientID], id)
 	}
 	for id, of := range r.sessions {
-		if newest[of.ClientID] != id { // it had ended, and another one begun
-			r.drop(tx, of)
+		if newest[of.ClientID] != id {
+			r.superseded = append(r.superseded, of)
 			continue
 		}
 		if r.left[id] == 0 {
 			r.left[id] = now.UnixMilli()
-			tx.PutSession(id, store.Session{ClientID: of.ClientID, Left: r.left[id]})
+			r.connected = append(r.connected, of)
 		}
 		sessions = append(sessions, of)
 	}
@@ -184,16 +188,33 @@ func (r *restoration) settle(clean bool) {
 		return cmp.Or(cmp.Compare(r.left[a.Number], r.left[b.Number]), cmp.Compare(a.Number, b.Number))
 	})
 	for i, of := range sessions {
+		away := max(0, now.UnixMilli()-r.left[of.Number])
 		switch {
-		case r.left[of.Number] < now.Add(-s.config.SessionExpiry).UnixMilli():
-			s.sessionsExpired.Add(1)
-			r.drop(tx, of)
+		case away > s.config.SessionExpiry.Milliseconds():
+			r.expired = append(r.expired, of)
 		case len(sessions)-i > s.limits.Sessions:
-			s.sessionsEvicted.Add(1)
-			s.lines.sessionEvicted(s)
-			r.drop(tx, of)
+			r.evicted = append(r.evicted, of)
 		default:
-			r.await(of, i%len(s.loops), !clean)
+			r.await(of, i%len(s.loops), s.uptime(now)-away, !clean)
+		}
+	}
+}
+
+// finish ends what must not go on, and has the store know: once the server has its port, for one that cannot serve is
+// to leave everything as it was. Run calls it once.
+func (r *restoration) finish() {
+	if r == nil {
+		return
+	}
+	s := r.server
+	s.restored = nil
+	tx := s.store.Begin()
+	for _, of := range r.connected {
+		tx.PutSession(of.Number, store.Session{ClientID: of.ClientID, Left: r.left[of.Number]}, false)
+	}
+	for _, ended := range [][]*session.Session{r.superseded, r.expired, r.evicted} {
+		for _, of := range ended {
+			s.drop(tx, of, ReasonExpired)
 		}
 	}
 	for _, m := range r.messages {
@@ -202,14 +223,22 @@ func (r *restoration) settle(clean bool) {
 	for _, number := range r.refused {
 		tx.DeleteRetained(number)
 	}
+	s.noteEnd(tx.End())
+	s.sessionsExpired.Add(uint64(len(r.expired)))
+	s.sessionsEvicted.Add(uint64(len(r.evicted)))
+	s.lines.sessionsExpired(s, len(r.expired))
+	if n := len(r.evicted); n > 0 {
+		s.log.Warn().Int("sessions", n).Int("max_sessions", s.limits.Sessions).
+			Msg("more sessions are in the data directory than -max-sessions allows: those are gone that were away longest")
+	}
 	if n := len(r.refused); n > 0 {
 		s.log.Warn().Int("messages", n).Msg("more retained messages are in the data directory than -max-retained and " +
 			"-max-retained-bytes allow: those beyond are gone")
 	}
 }
 
-// await puts a session into the slot in which it waits for its client. There is one.
-func (r *restoration) await(of *session.Session, loop int, doubtful bool) {
+// await puts a session into the slot in which it waits for its client, who left at a time of uptime. There is one.
+func (r *restoration) await(of *session.Session, loop int, left int64, doubtful bool) {
 	s := r.server
 	c := &conn{loop: s.loops[loop], session: of, state: session.Closed, connected: true, released: true}
 	handle, ok := s.table.AcquireAway(c)
@@ -223,10 +252,5 @@ func (r *restoration) await(of *session.Session, loop int, doubtful bool) {
 	for filter, granted := range of.Filters() {
 		s.router.Subscribe(filter, c.loop.subscriber(c), granted)
 	}
-	s.absent.Put(of, r.left[of.Number], s.limits.Sessions)
-}
-
-func (r *restoration) drop(tx *store.Tx, of *session.Session) {
-	r.server.endOutbox(tx, of.Outbox, ReasonExpired)
-	tx.DeleteSession(of.Number)
+	s.absent.Put(of, left, s.limits.Sessions)
 }

@@ -3,6 +3,7 @@ package reactor
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -31,6 +32,7 @@ func keptServer(t testing.TB, dir string, configure ...func(*Config)) *Server {
 	for _, l := range s.loops {
 		l.engine = stillLoop{}
 	}
+	s.restored.finish()
 	close(s.listening)
 	return s
 }
@@ -207,12 +209,12 @@ func TestRestartWithFewerSessions(t *testing.T) {
 	prepare(t, dir, func(tx *store.Tx) {
 		for i, age := range []time.Duration{3 * time.Minute, 5 * time.Hour, 2 * time.Minute, 4 * time.Minute, 25 * time.Hour} {
 			id := uint64(i) + 1
-			tx.PutSession(id, store.Session{ClientID: age.String(), Left: now.Add(-age).UnixMilli()})
-			tx.PutSubscription(id, "a", 1)
+			tx.PutSession(id, store.Session{ClientID: age.String(), Left: now.Add(-age).UnixMilli()}, true)
+			tx.PutSubscription(id, "a", 1, true)
 			tx.PutMessage(id, publish("a", "x"))
 			tx.PutQueued(id, store.Queued{Flow: 1, Seq: id, MessageID: id, QoS: 1})
 		}
-		tx.PutSession(9, store.Session{ClientID: "connected"})
+		tx.PutSession(9, store.Session{ClientID: "connected"}, true)
 	})
 	s := keptServer(t, dir, func(c *Config) { c.SessionsMax = 3 })
 	st := s.Stats()
@@ -256,11 +258,49 @@ func TestRestartWithLessRoomForRetained(t *testing.T) {
 	require.Equal(t, []string{"retained t/0 QoS 2", "retained t/1 QoS 2"}, kept(t, dir))
 }
 
+// A server that does not come to serve leaves what is in the directory, whatever it would have ended.
+func TestServerThatCannotServeChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	prepare(t, dir, func(tx *store.Tx) {
+		for id := range uint64(4) {
+			left := time.Now().Add(-time.Duration(id) * time.Hour).UnixMilli()
+			tx.PutSession(1+id, store.Session{ClientID: fmt.Sprint("client ", id), Left: left}, true)
+			tx.PutMessage(1+id, publish("a", "x"))
+			tx.PutQueued(1+id, store.Queued{Flow: 1, Seq: 1, MessageID: 1 + id, QoS: 1})
+			tx.PutRetained(1+id, retainedPacket([]byte{'t', '0' + byte(id)}, []byte("v"), codec.QoS0), true)
+		}
+		tx.PutSession(5, store.Session{ClientID: "connected"}, true)
+	})
+	before := kept(t, dir)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	config := DefaultConfig()
+	config.DataDir, config.SessionsMax, config.RetainedMessagesMax, config.SessionExpiry = dir, 1, 1, 150*time.Minute
+	config.Host, config.Port = "127.0.0.1", taken.Addr().(*net.TCPAddr).Port
+	s, err := New(config)
+	require.NoError(t, err)
+	require.ErrorIs(t, s.Run(), ErrInUse)
+	require.Equal(t, before, kept(t, dir))
+	s, err = New(config)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	require.Equal(t, before, kept(t, dir))
+
+	s, err = New(config)
+	require.NoError(t, err)
+	s.restored.finish()
+	require.Equal(t, []uint64{3, 1}, []uint64{s.Stats().SessionsEvicted, s.Stats().SessionsExpired})
+	requireAboveBalance(t, s)
+	require.NoError(t, s.saveRest())
+	require.Equal(t, []string{"session connected", "retained t0 QoS 0"}, kept(t, dir))
+}
+
 // A directory with records that cannot be is refused, and left as it is.
 func TestRestartRefusesNonsense(t *testing.T) {
 	dir := t.TempDir()
 	prepare(t, dir, func(tx *store.Tx) {
-		tx.PutSession(1, store.Session{ClientID: "reader"})
+		tx.PutSession(1, store.Session{ClientID: "reader"}, true)
 		tx.PutQueued(1, store.Queued{Flow: 1, Seq: 1, MessageID: 77, QoS: 1})
 	})
 	before := kept(t, dir)
@@ -277,6 +317,12 @@ func TestRestartRefusesNonsense(t *testing.T) {
 func crash(t testing.TB, s *Server) (dir string) {
 	t.Helper()
 	eventually(t, "it is on disk", func() bool { return s.Stats().Store.Pending == 0 })
+	return crashNow(t, s)
+}
+
+// crashNow is crash when all that counts is on disk.
+func crashNow(t testing.TB, s *Server) (dir string) {
+	t.Helper()
 	database, err := os.ReadFile(filepath.Join(s.config.DataDir, "mqttd.db"))
 	require.NoError(t, err)
 	dir = t.TempDir()

@@ -27,22 +27,25 @@ func (l *loop) resume(c *conn) (present bool) {
 	}
 	if s.store != nil {
 		c.session.Number = s.numbers.Add(1)
-		s.noteSession(c.session, 0)
+		s.noteSession(c.session, 0, true)
 	}
 	return false
 }
 
 // discard ends the stored session of a client that wants none [MQTT-3.1.2-6]. It returns the batch of the store that
-// CONNACK has to wait for: or after a crash the session might be there again.
+// CONNACK has to wait for when it says that there is no session: or after a crash an older one might be there again.
 func (l *loop) discard(c *conn) (batch uint64) {
+	s := l.server
 	if !c.session.CleanSession {
-		return 0
+		if s.absent.Has(c.session.ClientID) {
+			return 0
+		}
+		return s.endedBatch.Load() // it may have had one
 	}
-	stored := l.server.absent.Take(c.session.ClientID)
-	if stored == nil {
-		return 0
+	if stored := s.absent.Take(c.session.ClientID); stored != nil {
+		return s.endSession(stored, ReasonCutOff)
 	}
-	return l.server.endSession(stored, ReasonCutOff)
+	return 0
 }
 
 // adopt has a stored session go on with c. Its subscriptions move to this loop, if it was on another one.
@@ -63,31 +66,31 @@ func (l *loop) adopt(c *conn, stored *session.Session) {
 	if stored.Outbox != nil { // whoever adds to it from now on finds c
 		stored.Outbox.Attach()
 	}
-	s.noteSession(stored, 0)
+	s.noteSession(stored, 0, false)
 }
 
-// noteSession has the store know when the client of a session has left, 0: it is connected. Its CONNACK does not wait
-// for that: a client that finds no session after a crash, or an old one, is told so.
-func (s *Server) noteSession(of *session.Session, left int64) {
+// noteSession has the store know when the client of a session has left, 0: it is connected; first: of a new one. Its
+// CONNACK does not wait for that: a client that finds no session after a crash, or an old one, is told so.
+func (s *Server) noteSession(of *session.Session, left int64, first bool) {
 	tx := s.store.Begin()
-	tx.PutSession(of.Number, store.Session{ClientID: of.ClientID, Left: left})
+	tx.PutSession(of.Number, store.Session{ClientID: of.ClientID, Left: left}, first)
 	tx.End()
 }
 
 // suspend keeps the session of c, which has closed, for the client to come back, and its slot.
 func (l *loop) suspend(c *conn) {
-	s, now := l.server, time.Now().UnixMilli()
+	s, now := l.server, time.Now()
 	if o := c.session.Outbox; o != nil {
 		o.Detach()
 	}
 	c.session.Will = nil
 	s.table.Leave(c.handle)
-	s.noteSession(c.session, now)
+	s.noteSession(c.session, now.UnixMilli(), false)
 	most := s.limits.Sessions
 	if c.successor != nil { // which is about to take it
 		most = math.MaxInt
 	}
-	l.evict(s.absent.Put(c.session, now, most))
+	l.evict(s.absent.Put(c.session, s.uptime(now), most))
 }
 
 // evict ends a session that was taken out of absent because there are too many. There may be none, nil.
@@ -113,24 +116,49 @@ func (s *Server) endSession(stored *session.Session, reason Reason) (batch uint6
 	}
 	s.table.ReleaseAway(stored.Handle)
 	tx := s.store.Begin()
-	defer func() { batch = tx.End() }()
+	defer func() { batch = s.noteEnd(tx.End()) }()
+	s.drop(tx, stored, reason)
+	return 0 // but what End says
+}
+
+// drop ends a session that is nowhere but in the store.
+func (s *Server) drop(tx *store.Tx, stored *session.Session, reason Reason) {
+	if stored.ExactlyOnce() {
+		tx.AtOnce()
+	}
 	s.endOutbox(tx, stored.Outbox, reason)
 	tx.DeleteSession(stored.Number)
-	return 0 // but what End says
+}
+
+// noteEnd notes the batch of the store with the end of a session, if that is to be waited for, and returns it.
+func (s *Server) noteEnd(batch uint64) uint64 {
+	for before := s.endedBatch.Load(); batch > before; before = s.endedBatch.Load() {
+		if s.endedBatch.CompareAndSwap(before, batch) {
+			break
+		}
+	}
+	return batch
 }
 
 // expireSessions ends the sessions of clients that have been away for too long, a few at a time: loops wait for the
 // store's lock. It is called every second on a goroutine of its own.
 func (s *Server) expireSessions(now time.Time) {
-	for range expireMax {
-		stored := s.absent.TakeLeftBefore(now.Add(-time.Duration(s.expiry.Load())).UnixMilli())
+	expired := 0
+	for expired < expireMax {
+		stored := s.absent.TakeLeftBefore(s.uptime(now) - time.Duration(s.expiry.Load()).Milliseconds())
 		if stored == nil {
-			return
+			break
 		}
+		expired++
 		s.sessionsExpired.Add(1)
 		s.endSession(stored, ReasonExpired)
 	}
+	s.lines.sessionsExpired(s, expired)
 }
+
+// uptime returns the time that sessions are away by, in milliseconds: that of day may be set while the broker runs, as
+// on a machine that learns it from the network after the start.
+func (s *Server) uptime(now time.Time) int64 { return now.Sub(s.sys.started).Milliseconds() }
 
 // expireMax is how many sessions are ended per second at most. (chosen: those of all clients in seconds)
 const expireMax = 1000

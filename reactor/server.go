@@ -33,6 +33,7 @@ type Server struct {
 	queues   session.Queues
 	store    *store.Store  // immutable; nil: everything is in memory
 	numbers  atomic.Uint64 // of the latest session in the store
+	restored *restoration  // what of the store is to be put right once the port is taken; nil: nothing
 	router   *router.Router
 	retained *router.Retained
 	sys      *sysTree
@@ -53,14 +54,15 @@ type Server struct {
 	stopping    atomic.Bool
 
 	sessionsEvicted, sessionsExpired atomic.Uint64
+	endedBatch                       atomic.Uint64             // of the store, with the latest end of a session that is waited for
 	ended                            [2][Reasons]atomic.Uint64 // messages above QoS 0 that were lost with their session, by QoS - 1
-	restored                         [2]uint64                 // immutable; messages above QoS 0 that the store had, by QoS - 1
+	found                            [2]uint64                 // immutable; messages above QoS 0 that the store had, by QoS - 1
 }
 
 // ErrInUse is the error of Run when the port is taken.
 var ErrInUse = errors.New("address already in use")
 
-// New returns a server that is ready to Run, which must follow: it has the data directory open. The error lists every
+// New returns a server that is ready to Run, which must follow, or Close: it has the data directory open. The error lists every
 // fault of the configuration, says that the process's descriptor limit is too small, or what is wrong with the data
 // directory: then it is one of the store's.
 func New(config Config) (*Server, error) {
@@ -76,7 +78,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	if limits.Sessions = config.SessionsMax; limits.Sessions == 0 {
-		limits.Sessions = max(1, limits.MaxClients/2)
+		limits.Sessions = max(1, config.MaxClients/2) // with few descriptors, too: sessions that are there need none
 	}
 	s := &Server{
 		config:    config,
@@ -118,6 +120,9 @@ func (s *Server) Listening() <-chan struct{} { return s.listening }
 // Addr returns the address the server listens on, once Listening is closed.
 func (s *Server) Addr() string { return s.address }
 
+// Close gives up a server that will not Run.
+func (s *Server) Close() error { return s.store.Close() }
+
 // Run serves clients until Shutdown and returns nil then. Any other return is an error: ErrInUse
 // when the port is taken, ErrNotSaved when the data directory does not have all that it should, or what stopped the
 // event loops.
@@ -130,6 +135,7 @@ func (s *Server) run() error {
 	if err != nil {
 		return err
 	}
+	s.restored.finish()
 	s.address = addressOf(listener, s.config.Host)
 	s.acceptor.listener = listener
 	defer s.acceptor.close()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -197,4 +198,36 @@ func TestOwedAcknowledgementsAtShutdown(t *testing.T) {
 	}
 	publisher.expectClosed()
 	<-stopped
+}
+
+// With -sync interval, too, the end of a session with a QoS 2 exchange is on disk before the client hears of it: were
+// the session there again after a crash, it would take the first message of a new one for a repetition [MQTT-4.3.3-2].
+func TestConnackWaitsForTheEndOfExchanges(t *testing.T) {
+	dir := t.TempDir()
+	s := keptServer(t, dir) // nothing is saved within the test, but what must be at once
+	l := s.loops[0]
+	exchanging := func(clientID string) {
+		p := meet(t, l, clientID, persistent)
+		p.send(codec.AppendPublish(nil, &codec.Publish{Topic: []byte("a"), QoS: codec.QoS2, PacketID: 5}))
+		require.Equal(t, []string{"CONNACK", "PUBREC 5"}, p.answered(2))
+		p.leave()
+	}
+	exchanging("device")
+	exchanging("expires")
+	mend := fullDisk(t, dir)
+	clean := meet(t, l, "device")
+	require.Equal(t, session.Parked, clean.conn.state)
+	clean.leave()
+	again := meet(t, s.loops[1], "device", persistent)
+	s.expireSessions(time.Now().Add(48 * time.Hour))
+	expired := meet(t, l, "expires", persistent)
+	settleAll(s)
+	require.Empty(t, append(again.got(), expired.got()...))
+	copied := crashNow(t, s)
+	mend()
+	require.Equal(t, []string{"CONNACK"}, again.answered(1))
+	require.Equal(t, []string{"CONNACK"}, expired.answered(1))
+	require.Contains(t, kept(t, copied), "received 5", "had they not waited")
+	require.NotContains(t, kept(t, crashNow(t, s)), "received 5")
+	require.NoError(t, s.saveRest())
 }

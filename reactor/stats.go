@@ -127,7 +127,7 @@ func (s *Server) Stats() Stats {
 		Store:           s.store.Stats(),
 	}
 	for qos := range st.Above {
-		st.Above[qos].Matched = s.restored[qos]
+		st.Above[qos].Matched = s.found[qos]
 		for reason := range st.Above[qos].Dropped {
 			st.Above[qos].Dropped[reason] = s.ended[qos][reason].Load()
 		}

@@ -79,8 +79,8 @@ func TestTwoSessionsOfOneClientOnDisk(t *testing.T) {
 	left := time.Now().Add(-time.Hour).UnixMilli()
 	prepare(t, dir, func(tx *store.Tx) {
 		for id, filter := range map[uint64]string{3: "old", 7: "new", 5: "older"} {
-			tx.PutSession(id, store.Session{ClientID: "device", Left: map[uint64]int64{3: left, 5: left + 1}[id]})
-			tx.PutSubscription(id, filter, 1)
+			tx.PutSession(id, store.Session{ClientID: "device", Left: map[uint64]int64{3: left, 5: left + 1}[id]}, true)
+			tx.PutSubscription(id, filter, 1, true)
 			tx.PutReceived(id, uint16(id))
 			tx.PutMessage(id, publish(filter, "x"))
 			tx.PutQueued(id, store.Queued{Flow: 1, Seq: 1, MessageID: id, QoS: 1})

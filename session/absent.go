@@ -16,8 +16,8 @@ type Absent struct {
 // NewAbsent returns an Absent without sessions.
 func NewAbsent() *Absent { return &Absent{byClient: make(map[string]*list.Element)} }
 
-// Put adds the session of a client that left at a time, in Unix milliseconds; no other has the same Client
-// Identifier. Times do not go back, but for a client or two. When there are more than most, the one that has been
+// Put adds the session of a client that left at a time, in milliseconds of a clock that nobody sets; no other has the
+// same Client Identifier. Times do not go back, but for a client or two. When there are more than most, the one that has been
 // away longest is taken out and returned, else nil.
 func (a *Absent) Put(s *Session, left int64, most int) (evicted *Session) {
 	a.mu.Lock()
@@ -35,6 +35,13 @@ func (a *Absent) Take(clientID string) *Session {
 		return a.take(e)
 	}
 	return nil
+}
+
+// Has reports whether there is a session of a client.
+func (a *Absent) Has(clientID string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.byClient[clientID] != nil
 }
 
 // TakeBeyond takes the session out whose client has been away longest, if there are more than most, else nil.

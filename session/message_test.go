@@ -72,8 +72,8 @@ func TestMessageIsStoredOnce(t *testing.T) {
 		})
 	}
 	change(func(tx *store.Tx) {
-		tx.PutSession(1, store.Session{ClientID: "one"})
-		tx.PutSession(2, store.Session{ClientID: "two"})
+		tx.PutSession(1, store.Session{ClientID: "one"}, true)
+		tx.PutSession(2, store.Session{ClientID: "two"}, true)
 	})
 	add(passing)
 	add(passing, one, two)

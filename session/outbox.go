@@ -349,6 +349,19 @@ func (o *Outbox) Close(tx *store.Tx) (lost [3]uint64) {
 	return lost
 }
 
+func (o *Outbox) exactlyOnce() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.flows {
+		for j := range o.flows[i].entries {
+			if o.flows[i].entries[j].qos == codec.QoS2 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Waiting returns how many messages are in the outbox for which no PUBACK or PUBREC came, and their bytes.
 func (o *Outbox) Waiting() (messages, bytes int) {
 	o.mu.Lock()

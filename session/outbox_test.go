@@ -376,8 +376,8 @@ func newOutboxWorld(t *testing.T, seed uint64) *outboxWorld {
 	if stored {
 		w.open(store.Visitor{})
 		tx := w.store.Begin()
-		tx.PutSession(1, store.Session{ClientID: "one"})
-		tx.PutSession(2, store.Session{ClientID: "two"})
+		tx.PutSession(1, store.Session{ClientID: "one"}, true)
+		tx.PutSession(2, store.Session{ClientID: "two"}, true)
 		tx.End()
 		t.Cleanup(func() {
 			if !t.Failed() { // it may have a tx open
@@ -791,7 +791,7 @@ func (m *outboxModel) close() {
 	require.Equal(m.t, want, m.outbox.Close(tx))
 	if m.number != 0 {
 		tx.DeleteSession(m.number)
-		tx.PutSession(m.number+10, store.Session{ClientID: "another"})
+		tx.PutSession(m.number+10, store.Session{ClientID: "another"}, true)
 	}
 	m.flows = [flowCount][]*modelEntry{}
 	m.attached, m.closed = false, true

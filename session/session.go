@@ -83,7 +83,8 @@ func (s *Session) Resume(fresh *Session) {
 // before [MQTT-3.8.4-3]. It returns false, and notes nothing, when that would be more than filtersMax, or
 // FilterLevels times as many levels.
 func (s *Session) Subscribe(tx *store.Tx, filter string, granted codec.QoS, filtersMax int) bool {
-	if !s.Subscribed(filter) {
+	first := !s.Subscribed(filter)
+	if first {
 		levels := s.levels + levelsOf(filter)
 		if s.filters.len() >= filtersMax || levels > FilterLevels*filtersMax {
 			return false
@@ -92,7 +93,7 @@ func (s *Session) Subscribe(tx *store.Tx, filter string, granted codec.QoS, filt
 	}
 	s.filters.put(filter, granted)
 	if s.Number != 0 {
-		tx.PutSubscription(s.Number, filter, byte(granted))
+		tx.PutSubscription(s.Number, filter, byte(granted), first)
 	}
 	return true
 }
@@ -101,6 +102,7 @@ func (s *Session) Subscribe(tx *store.Tx, filter string, granted codec.QoS, filt
 // reports whether there was one.
 func (s *Session) Unsubscribe(tx *store.Tx, filter []byte) bool {
 	if !s.Subscribed(string(filter)) {
+		tx.Await() // UNSUBACK: it may have been there a moment ago
 		return false
 	}
 	s.filters.remove(string(filter))
@@ -123,6 +125,12 @@ func (s *Session) Filters() iter.Seq2[string, codec.QoS] { return s.filters.all(
 func (s *Session) FilterCount() int { return s.filters.len() }
 
 // Exactly once is what QoS 2 is for: what it needs is saved at once, and waited for, however -sync is set.
+
+// ExactlyOnce reports whether a QoS 2 exchange is under way, or is to begin: then the end of the session, too, is saved
+// at once and waited for. Would the session be there again after a crash, it would take a new exchange for an old one.
+func (s *Session) ExactlyOnce() bool {
+	return len(s.unreleased) > 0 || s.Outbox != nil && s.Outbox.exactlyOnce()
+}
 
 // Receive notes the Packet Identifier of a QoS 2 PUBLISH and reports whether it is new.
 // One that came before and is not released yet is a duplicate: it is acknowledged again

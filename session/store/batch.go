@@ -23,10 +23,12 @@ type batch struct {
 
 	messages map[uint64][]byte // nil: delete
 	sessions map[uint64]*sessionChanges
-	retained map[uint64]retainedChange
+	retained map[uint64]retainedChange // at most one of a number, here or in lazy
+	changes  int                       // keys in these maps
+	bytes    int64                     // of packets, filters and Client Identifiers in them
 
-	changes int   // keys in the maps
-	bytes   int64 // of packets, filters and Client Identifiers
+	lazy      map[uint64]retainedChange // see Tx.Lazy; no ends
+	lazyBytes int64                     // of the packets in it
 
 	// Of the writer, which goes on from here after a failure.
 	stateSaved bool     // messages and sessions are on disk
@@ -37,13 +39,18 @@ type batch struct {
 type sessionChanges struct {
 	session       Session
 	put, gone     bool // never both
-	subscriptions map[string]int8
+	fresh         bool // as of queuedChange, with all that the session has
+	subscriptions map[string]subscriptionChange
 	received      map[uint16]bool
 	queued        map[queuedKey]queuedChange
 }
 
-// deleted stands for a granted QoS where a subscription ended.
-const deleted = -1
+// subscriptionChange is a subscription, or its end.
+type subscriptionChange struct {
+	qos   byte
+	fresh bool // as of queuedChange
+	gone  bool
+}
 
 type queuedKey struct {
 	seq  uint64
@@ -71,6 +78,7 @@ func newBatch() *batch {
 		messages: make(map[uint64][]byte),
 		sessions: make(map[uint64]*sessionChanges),
 		retained: make(map[uint64]retainedChange),
+		lazy:     make(map[uint64]retainedChange),
 	}
 }
 
@@ -102,17 +110,22 @@ func (b *batch) session(id uint64) *sessionChanges {
 	return c
 }
 
-func (b *batch) putSession(id uint64, session Session) {
+func (b *batch) putSession(id uint64, session Session, first bool) {
 	c := b.session(id)
 	if !c.put {
 		b.count(1, len(session.ClientID))
 	}
-	c.session, c.put = session, true
+	c.session, c.put, c.fresh = session, true, c.fresh || first
 }
 
+// deleteSession forgets a session that began in this batch, for then it is nowhere else.
 func (b *batch) deleteSession(id uint64) {
 	if c := b.sessions[id]; c != nil {
 		b.forget(c)
+		if c.fresh {
+			delete(b.sessions, id)
+			return
+		}
 	}
 	b.sessions[id] = &sessionChanges{gone: true}
 	b.count(1, 0)
@@ -132,15 +145,34 @@ func (b *batch) forget(c *sessionChanges) {
 	b.count(-len(c.received)-len(c.queued), 0)
 }
 
-func (b *batch) subscription(id uint64, filter string, qos int8) {
+func (b *batch) putSubscription(id uint64, filter string, qos byte, first bool) {
 	c := b.session(id)
 	if c.subscriptions == nil {
-		c.subscriptions = make(map[string]int8)
+		c.subscriptions = make(map[string]subscriptionChange)
 	}
-	if _, known := c.subscriptions[filter]; !known {
+	before, known := c.subscriptions[filter]
+	if !known {
 		b.count(1, len(filter))
 	}
-	c.subscriptions[filter] = qos
+	c.subscriptions[filter] = subscriptionChange{qos: qos, fresh: before.fresh || !known && first}
+}
+
+// deleteSubscription forgets a subscription that began in this batch, for then it is nowhere else.
+func (b *batch) deleteSubscription(id uint64, filter string) {
+	c := b.session(id)
+	before, known := c.subscriptions[filter]
+	if before.fresh {
+		delete(c.subscriptions, filter)
+		b.count(-1, -len(filter))
+		return
+	}
+	if c.subscriptions == nil {
+		c.subscriptions = make(map[string]subscriptionChange)
+	}
+	if !known {
+		b.count(1, len(filter))
+	}
+	c.subscriptions[filter] = subscriptionChange{gone: true}
 }
 
 // received never forgets: a Packet Identifier is used again and again, and may be on disk.
@@ -190,28 +222,38 @@ func (b *batch) deleteQueued(id uint64, flow uint8, seq uint64) {
 	c.queued[key] = queuedChange{gone: true}
 }
 
-func (b *batch) putRetained(number uint64, packet []byte, fresh bool) {
-	before, known := b.retained[number]
-	if !known {
-		b.count(1, 0)
+// putRetained has somebody wait for a message if somebody waits for the one before.
+func (b *batch) putRetained(number uint64, packet []byte, first, lazy bool) {
+	before, awaited := b.removeRetained(number)
+	change := retainedChange{packet, first || before.fresh}
+	if lazy && !awaited {
+		b.lazy[number] = change
+		b.lazyBytes += int64(len(packet))
+		return
 	}
-	b.retained[number] = retainedChange{packet, fresh || before.fresh}
-	b.count(0, len(packet)-len(before.packet))
+	b.retained[number] = change
+	b.count(1, len(packet))
 }
 
 // deleteRetained forgets a message whose topic had none before this batch, for then it is nowhere else.
 func (b *batch) deleteRetained(number uint64) {
-	before, known := b.retained[number]
-	b.count(0, -len(before.packet))
-	if before.fresh {
-		delete(b.retained, number)
-		b.count(-1, 0)
-		return
-	}
-	if !known {
+	if before, _ := b.removeRetained(number); !before.fresh {
+		b.retained[number] = retainedChange{}
 		b.count(1, 0)
 	}
-	b.retained[number] = retainedChange{}
+}
+
+// removeRetained returns the change of a number, if there is one, and whether it was among those that are waited for.
+func (b *batch) removeRetained(number uint64) (before retainedChange, awaited bool) {
+	if before, awaited = b.retained[number]; awaited {
+		delete(b.retained, number)
+		b.count(-1, -len(before.packet))
+		return before, true
+	}
+	before = b.lazy[number]
+	delete(b.lazy, number)
+	b.lazyBytes -= int64(len(before.packet))
+	return before, false
 }
 
 // isFull reports whether b is to be saved without waiting for the interval.

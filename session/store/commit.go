@@ -1,7 +1,9 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -20,13 +22,13 @@ const (
 	retainedPeriod   = 2 * time.Millisecond
 )
 
-// commit saves what of b is not on disk yet.
+// commit saves what of b is not on disk yet, but for what is lazy.
 func (s *Store) commit(b *batch) error {
 	if b.changes == 0 { // all of them were undone
 		return nil
 	}
 	for !b.stateSaved || len(b.unsaved) > 0 {
-		began, portion := time.Now(), b.unsaved[:b.portion()]
+		began, portion := time.Now(), s.portion(b.unsaved, b.retained)
 		err := s.transact(func(t *transaction) error {
 			t.ledger.closed = false
 			if !b.stateSaved {
@@ -60,16 +62,30 @@ func (s *Store) rest(pause time.Duration) {
 	}
 }
 
-// portion returns how many of the retained messages belong into one transaction.
-func (b *batch) portion() int {
+// portion returns the first of the retained messages, as many as belong into one transaction. When the Store is being
+// closed nobody is kept from a processor, and a slow disk is asked for as little as possible.
+func (s *Store) portion(numbers []uint64, changes map[uint64]retainedChange) []uint64 {
+	most, mostBytes := retainedMax, retainedBytesMax
+	if s.isClosing() {
+		most, mostBytes = math.MaxInt, batchFullBytes
+	}
 	size := 0
-	for i, number := range b.unsaved {
-		size += len(b.retained[number].packet)
-		if i == retainedMax || i > 0 && size > retainedBytesMax {
-			return i
+	for i, number := range numbers {
+		size += len(changes[number].packet)
+		if i == most || i > 0 && size > mostBytes {
+			return numbers[:i]
 		}
 	}
-	return len(b.unsaved)
+	return numbers
+}
+
+func (s *Store) isClosing() bool {
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
 }
 
 func (t *transaction) putState(b *batch) error {
@@ -118,14 +134,19 @@ func (s *Store) transact(f func(*transaction) error) (err error) {
 	if err != nil {
 		return fmt.Errorf("store: %s: %w", s.file, err)
 	}
+	info, err := os.Stat(s.file)
+	if err != nil || !os.SameFile(info, s.opened) {
+		return fmt.Errorf("store: %s: %w: put it back, or restart", s.file, errReplaced)
+	}
 	s.clean = l.closed
 	c := &s.counters
 	c.commits.Add(1)
 	c.commitTime.Add(int64(time.Since(began)))
 	c.lastCommit.Store(time.Now().UnixNano())
 	c.records.Store(l.records)
-	if info, err := os.Stat(s.file); err == nil {
-		c.fileBytes.Store(info.Size())
-	}
+	c.fileBytes.Store(info.Size())
 	return nil
 }
+
+// errReplaced says that what is saved goes into a file that nobody will find.
+var errReplaced = errors.New("the file was removed or replaced")

@@ -89,7 +89,7 @@ func TestFailuresKeepTheBatch(t *testing.T) {
 func TestRetainedGoOnWhereTheyFailed(t *testing.T) {
 	var r reports
 	dir := t.TempDir()
-	s := opened(t, dir, r.options(Options{Interval: time.Hour}))
+	s := opened(t, dir, r.options(Options{Interval: IntervalMin}))
 	transactions := 0
 	s.fault = func() error {
 		if transactions++; transactions == 3 {
@@ -102,6 +102,7 @@ func TestRetainedGoOnWhereTheyFailed(t *testing.T) {
 		tx.PutRetained(uint64(i), []byte("x"), true)
 	}
 	tx.End()
+	wait(t, s)
 	require.NoError(t, s.Close())
 	require.Equal(t, 5+1+1, transactions, "five, one that failed and the mark of Close")
 	require.EqualValues(t, 1, r.recovered.Load())
@@ -125,6 +126,64 @@ func TestCloseGivesUp(t *testing.T) {
 	s = opened(t, dir, Options{Sync: Always})
 	require.Zero(t, s.Stats().Records)
 	require.NoError(t, s.Close())
+}
+
+// TestCloseSavesNothingAfterWhatItGaveUp has a disk that works again when Close has lost its patience: what was noted
+// later builds on what is not there.
+func TestCloseSavesNothingAfterWhatItGaveUp(t *testing.T) {
+	for range 10 {
+		dir := t.TempDir()
+		s := opened(t, dir, Options{Sync: Always})
+		s.closePatience = retryMin
+		s.fault = func() error {
+			if s.unsaved == nil {
+				return errDisk
+			}
+			return nil
+		}
+		tx := s.Begin()
+		tx.PutSession(1, Session{ClientID: "a"}, true)
+		tx.PutMessage(1, []byte("x"))
+		tx.PutQueued(1, Queued{Flow: 1, Seq: 1, MessageID: 1, QoS: 1})
+		tx.End()
+		until(t, func() bool { return s.Stats().Failing })
+		tx = s.Begin()
+		tx.PutQueued(1, Queued{Flow: 1, Seq: 1, MessageID: 1, QoS: 1, Sent: true})
+		tx.End()
+		require.ErrorContains(t, s.Close(), "4 changes are not saved")
+		s = opened(t, dir, Options{Sync: Always})
+		require.Zero(t, s.Stats().Records)
+		require.NoError(t, s.Close())
+	}
+}
+
+// TestFileThatIsReplaced saves into a file that nobody would find, until it is back.
+func TestFileThatIsReplaced(t *testing.T) {
+	for name, replace := range map[string]func(file string) error{
+		"removed": func(file string) error { return os.Rename(file, file+".away") },
+		"replaced": func(file string) error {
+			return errors.Join(os.Rename(file, file+".away"), os.WriteFile(file, nil, 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r reports
+			dir := t.TempDir()
+			s := opened(t, dir, r.options(Options{Sync: Always}))
+			require.NoError(t, replace(s.file))
+			tx := s.Begin()
+			tx.PutRetained(1, []byte("x"), true)
+			batch := tx.End()
+			until(t, func() bool { return r.failed.Load() > 0 })
+			require.ErrorIs(t, r.cause.Load().(error), errReplaced)
+			require.Less(t, s.Committed(), batch)
+			require.NoError(t, os.Rename(s.file+".away", s.file))
+			until(t, func() bool { return s.Committed() >= batch })
+			require.NoError(t, s.Close())
+			s = opened(t, dir, Options{Sync: Always})
+			require.EqualValues(t, 1, s.Stats().Records)
+			require.NoError(t, s.Close())
+		})
+	}
 }
 
 // limitDir, in the environment, makes the test binary the process whose files must not grow.

@@ -3,8 +3,6 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
-	"fmt"
 
 	"go.etcd.io/bbolt"
 )
@@ -33,11 +31,8 @@ func (s *Store) Load(v Visitor) error {
 	if l.panicked != nil {
 		panic(l.panicked)
 	}
-	if errors.Is(err, ErrDamaged) {
-		err = fmt.Errorf("%w: %s", err, remedy)
-	}
 	if err != nil {
-		s.broken = fmt.Errorf("store: %s: %w", s.file, err)
+		s.broken = s.named(err)
 		return s.broken
 	}
 	s.found = l.highest
@@ -54,6 +49,9 @@ func (s *Store) Load(v Visitor) error {
 	}
 	return nil
 }
+
+// Damaged returns an ErrDamaged about what Load told of: records that are sound cannot be what the caller noted.
+func (s *Store) Damaged(format string, args ...any) error { return s.named(damaged(format, args...)) }
 
 // loader reads all records once.
 type loader struct {

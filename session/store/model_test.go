@@ -68,6 +68,7 @@ type history struct {
 	retained      map[int]uint64 // topic to its number
 	nextRetained  uint64
 	topics        int // how many different ones there are
+	lazy          bool
 	packetMaximum int
 }
 
@@ -78,6 +79,9 @@ func newHistory(seed uint64) *history {
 
 // step notes one to five changes in tx, which may be nil: then the model alone moves.
 func (h *history) step(tx *Tx) {
+	if h.lazy && h.random.IntN(2) == 0 {
+		tx.Lazy()
+	}
 	for range 1 + h.random.IntN(5) {
 		h.change(tx)
 	}
@@ -96,7 +100,7 @@ func (h *history) change(tx *Tx) {
 		h.endSession(tx, at)
 	case pick < 15:
 		s := Session{h.model.Sessions[id].ClientID, h.random.Int64N(3)}
-		tx.PutSession(id, s)
+		tx.PutSession(id, s, false)
 		h.model.Sessions[id] = s
 	case pick < 25:
 		filter := h.text("filter")
@@ -106,7 +110,8 @@ func (h *history) change(tx *Tx) {
 			return
 		}
 		qos := byte(h.random.IntN(3))
-		tx.PutSubscription(id, filter, qos)
+		_, known := h.model.Subscriptions[ofSession(id, filter)]
+		tx.PutSubscription(id, filter, qos, !known)
 		h.model.Subscriptions[ofSession(id, filter)] = qos
 	case pick < 40:
 		packetID := uint16(h.random.IntN(5))
@@ -131,7 +136,7 @@ func (h *history) newSession(tx *Tx) {
 	h.nextSession++
 	h.sessions = append(h.sessions, id)
 	s := Session{fmt.Sprint("client", id), 0}
-	tx.PutSession(id, s)
+	tx.PutSession(id, s, true)
 	h.model.Sessions[id] = s
 }
 
@@ -236,6 +241,7 @@ func TestStoreHoldsWhatTheModelHolds(t *testing.T) {
 		for seed := range uint64(5) {
 			t.Run(fmt.Sprint(o.Sync, o.Interval, " seed ", seed), func(t *testing.T) {
 				dir, h := t.TempDir(), newHistory(seed)
+				h.lazy = seed%2 == 1
 				for range 5 {
 					s := opened(t, dir, o)
 					got, err := load(t, s)

@@ -35,6 +35,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("store: %s must be a directory that this user may write to: %w", dir, err)
 	}
+	_ = syncDir(filepath.Dir(dir)) // the name of a new one; not every user may read what holds it
 	lock, err := hold(dir)
 	if err != nil {
 		return nil, err
@@ -94,6 +95,7 @@ func (s *Store) openDatabase() error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
+	s.opened = info
 	s.counters.fileBytes.Store(info.Size())
 	err = guarded(func() error {
 		if err := verify(s.file); err != nil {
@@ -110,15 +112,21 @@ func (s *Store) openDatabase() error {
 		return nil
 	case errors.Is(err, bolterrors.ErrTimeout): // a tool of bbolt has it
 		err = fmt.Errorf("store: %s: %w: stop that one", s.file, ErrHeld)
-	case errors.Is(err, ErrDamaged):
-		err = fmt.Errorf("store: %s: %w: %s", s.file, err, remedy)
 	default:
-		err = fmt.Errorf("store: %s: %w", s.file, err)
+		err = s.named(err)
 	}
 	if s.db != nil {
 		s.db.Close()
 	}
 	return err
+}
+
+// named returns err with the file's name, and the remedy if it is damaged.
+func (s *Store) named(err error) error {
+	if errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("store: %s: %w: %s", s.file, err, remedy)
+	}
+	return fmt.Errorf("store: %s: %w", s.file, err)
 }
 
 // databaseOptions returns how bbolt is used:

@@ -20,12 +20,18 @@ type Stats struct {
 
 // counters are atomic; the writer alone writes them.
 type counters struct {
-	taken, takenBytes atomic.Int64 // of the batch that is being saved
+	taken, takenBytes atomic.Int64 // of what the writer has
 	commits, failures atomic.Uint64
 	records           atomic.Uint64
 	lastCommit        atomic.Int64 // nanoseconds of Unix time
 	commitTime        atomic.Int64
 	fileBytes         atomic.Int64
+}
+
+// gone counts out what the writer had.
+func (c *counters) gone(changes int, bytes int64) {
+	c.taken.Add(int64(-changes))
+	c.takenBytes.Add(-bytes)
 }
 
 // Stats returns what was counted up to now. Any goroutine may call it. nil Store: zero.
@@ -35,7 +41,8 @@ func (s *Store) Stats() Stats {
 	}
 	c := &s.counters
 	s.mu.Lock() // the writer takes a batch under it, so none is missed or counted twice
-	changes, bytes := s.pending.changes+int(c.taken.Load()), s.pending.bytes+c.takenBytes.Load()
+	b := s.pending
+	changes, bytes := b.changes+len(b.lazy)+int(c.taken.Load()), b.bytes+b.lazyBytes+c.takenBytes.Load()
 	s.mu.Unlock()
 	stats := Stats{
 		Pending:      changes,

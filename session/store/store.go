@@ -17,24 +17,28 @@ type Store struct {
 	file    string   // immutable; path of the database
 	lock    *os.File // immutable; holds the directory
 
-	closePatience time.Duration // immutable; how long Close tries to save
+	closePatience time.Duration    // immutable; how long Close tries to save
+	patience      <-chan time.Time // immutable once closing; when that is over
 
-	mu      sync.Mutex
-	tx      Tx     // guarded by mu; what Begin lends
-	pending *batch // guarded by mu; committed < pending.number
+	mu       sync.Mutex
+	tx       Tx     // guarded by mu; what Begin lends
+	pending  *batch // guarded by mu; committed < pending.number
+	draining bool   // guarded by mu; the writer has a backlog, and what is lazy gathers
 
-	noted   chan struct{} // a pending batch has its first change; one token per batch
-	full    chan struct{} // a pending batch has grown to batchFull
+	noted   chan struct{} // the pending batch has its first change
+	full    chan struct{} // the pending batch has grown to batchFull, or somebody waits for it
 	closing chan struct{} // closed by Close
 	done    chan struct{} // closed by the writer at its end
 
 	committed atomic.Uint64 // the highest batch on disk
 	failing   atomic.Bool   // the latest commit failed
-	late      atomic.Uint64 // a batch that took longer than an interval to save, if it is not committed
+	late      atomic.Uint64 // a batch that waited longer than an interval to be saved, if it is not committed
 	counters  counters      // atomic
 
 	// Of Load and then of the writer alone.
 	db      *bbolt.DB
+	opened  os.FileInfo  // of its file
+	backlog backlog      // retained messages that nobody waits for
 	clean   bool         // the file has the mark of a proper Close
 	arena   arena        // records of the transaction that is being written
 	broken  error        // why the database cannot be used any more
@@ -92,6 +96,7 @@ func (s *Store) Close() error {
 	if s == nil {
 		return nil
 	}
+	s.patience = time.After(s.closePatience)
 	close(s.closing)
 	<-s.done
 	err := s.unsaved

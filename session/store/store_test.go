@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -17,8 +18,8 @@ func TestWhatIsNotedIsThereAfterClose(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.Load(Visitor{}))
 	tx := s.Begin()
-	tx.PutSession(1, Session{ClientID: "a", Left: 5})
-	tx.PutSubscription(1, "a/#", 2)
+	tx.PutSession(1, Session{ClientID: "a", Left: 5}, true)
+	tx.PutSubscription(1, "a/#", 2, true)
 	tx.PutReceived(1, 7)
 	tx.PutMessage(9, []byte("packet"))
 	q := Queued{Flow: 1, Seq: 3, MessageID: 9, QoS: 2, Retain: true, Sent: true, Doubtful: true}
@@ -61,9 +62,9 @@ func TestNilKeepsNothing(t *testing.T) {
 	require.True(t, s.Clean())
 	tx := s.Begin()
 	require.Nil(t, tx)
-	tx.PutSession(1, Session{})
+	tx.PutSession(1, Session{}, true)
 	tx.DeleteSession(1)
-	tx.PutSubscription(1, "a", 0)
+	tx.PutSubscription(1, "a", 0, true)
 	tx.DeleteSubscription(1, "a")
 	tx.PutReceived(1, 1)
 	tx.DeleteReceived(1, 1)
@@ -82,9 +83,7 @@ func TestNilKeepsNothing(t *testing.T) {
 // TestBatchGathersWhileOneIsSaved holds a commit up and requires that all that is noted meanwhile waits for one
 // batch.
 func TestBatchGathersWhileOneIsSaved(t *testing.T) {
-	s := opened(t, t.TempDir(), Options{Sync: Always})
-	saving, goOn := make(chan struct{}), make(chan struct{})
-	s.fault = func() error { saving <- struct{}{}; <-goOn; return nil }
+	s, saving, goOn := held(t, t.TempDir(), Options{Sync: Always})
 	note := func() uint64 {
 		tx := s.Begin()
 		tx.PutReceived(1, 1)
@@ -139,7 +138,7 @@ func TestFullBatchDoesNotWait(t *testing.T) {
 func TestRetainedMessagesWaitForTheInterval(t *testing.T) {
 	b := newBatch()
 	for n := range 2 * batchFull {
-		b.putRetained(uint64(n), []byte("x"), true)
+		b.putRetained(uint64(n), []byte("x"), true, false)
 		b.deleteRetained(uint64(2*batchFull + n))
 	}
 	require.False(t, b.isFull())
@@ -149,7 +148,7 @@ func TestRetainedMessagesWaitForTheInterval(t *testing.T) {
 	}
 	require.True(t, b.isFull())
 	b = newBatch()
-	b.putRetained(1, make([]byte, batchFullBytes), true)
+	b.putRetained(1, make([]byte, batchFullBytes), true, false)
 	require.True(t, b.isFull(), "bytes are bounded")
 }
 
@@ -180,7 +179,7 @@ func TestWhatIsOnDiskIsDeletedThere(t *testing.T) {
 	s := opened(t, t.TempDir(), Options{Sync: Always})
 	for _, change := range []func(*Tx){
 		func(tx *Tx) {
-			tx.PutSession(1, Session{ClientID: "a"})
+			tx.PutSession(1, Session{ClientID: "a"}, true)
 			tx.PutMessage(1, []byte("packet"))
 			tx.PutQueued(1, Queued{Seq: 1, MessageID: 1, QoS: 2})
 		},
@@ -204,10 +203,10 @@ func TestOrphansAreLeftOut(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, dir, Options{Sync: Always})
 	tx := s.Begin()
-	tx.PutSession(3, Session{ClientID: "a"})
+	tx.PutSession(3, Session{ClientID: "a"}, true)
 	tx.PutReceived(3, 1)
 	tx.PutReceived(7, 1)
-	tx.PutSubscription(7, "a", 0)
+	tx.PutSubscription(7, "a", 0, true)
 	tx.End()
 	require.NoError(t, s.Close())
 	s = opened(t, dir, Options{Sync: Always})
@@ -256,6 +255,100 @@ func TestRetainedMessagesThatComeAndGo(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
+// TestWhatComesAndGoesLeavesNothing while the disk fails: what is pending is bounded by what there is.
+func TestWhatComesAndGoesLeavesNothing(t *testing.T) {
+	s := opened(t, t.TempDir(), Options{Sync: Always})
+	s.closePatience = retryMin
+	s.fault = func() error { return errDisk }
+	tx := s.Begin()
+	tx.PutSession(1, Session{ClientID: "there"}, true)
+	tx.End()
+	until(t, func() bool { return s.Stats().Failing })
+	before := s.Stats()
+	for id := uint64(2); id < 1000; id++ {
+		tx := s.Begin()
+		tx.PutSession(id, Session{ClientID: "a"}, true)
+		tx.PutSubscription(id, "a/b", 1, true)
+		tx.PutReceived(id, 1)
+		tx.PutMessage(id, []byte("x"))
+		tx.PutQueued(id, Queued{Seq: 1, MessageID: id, QoS: 1})
+		tx.PutSession(id, Session{ClientID: "a", Left: 1}, false)
+		tx.DeleteMessage(id)
+		tx.DeleteSession(id)
+		filter := fmt.Sprint("filter", id)
+		tx.PutSubscription(1, filter, 0, true)
+		tx.PutSubscription(1, filter, 1, false)
+		tx.DeleteSubscription(1, filter)
+		tx.End()
+	}
+	require.Equal(t, before.Pending, s.Stats().Pending)
+	require.Equal(t, before.PendingBytes, s.Stats().PendingBytes)
+	tx = s.Begin()
+	tx.PutSubscription(1, "a", 0, false)
+	tx.DeleteSubscription(1, "a")
+	tx.DeleteSession(1)
+	tx.End()
+	require.Equal(t, before.Pending+1, s.Stats().Pending, "what may be on disk must go")
+	require.Error(t, s.Close())
+}
+
+// held returns a store whose transactions say that they are about to be committed, and wait.
+func held(t *testing.T, dir string, o Options) (s *Store, saving, goOn chan struct{}) {
+	t.Helper()
+	s, saving, goOn = opened(t, dir, o), make(chan struct{}), make(chan struct{})
+	s.fault = func() error { saving <- struct{}{}; <-goOn; return nil }
+	return s, saving, goOn
+}
+
+// TestLazyMessagesAreWaitedForByNobody has many of them being saved when other changes come.
+func TestLazyMessagesAreWaitedForByNobody(t *testing.T) {
+	const many = 50 * retainedMax
+	dir := t.TempDir()
+	s, saving, goOn := held(t, dir, Options{Sync: Always})
+	tx := s.Begin()
+	tx.Lazy()
+	for number := uint64(1); number <= many; number++ {
+		tx.PutRetained(number, []byte("lazy"), true)
+	}
+	require.Zero(t, tx.End())
+	<-saving
+	require.Equal(t, many, s.Stats().Pending)
+	tx = s.Begin()
+	tx.PutRetained(many, []byte("awaited"), false)
+	tx.DeleteRetained(many - 1)
+	batch := tx.End()
+	require.NotZero(t, batch)
+	tx = s.Begin()
+	tx.Lazy()
+	tx.PutRetained(many-2, []byte("lazy again"), false)
+	tx.PutRetained(many+1, []byte("lazy"), true)
+	require.Zero(t, tx.End())
+	for s.Committed() < batch {
+		goOn <- struct{}{}
+		<-saving
+	}
+	require.Greater(t, s.Stats().Pending, many/2, "the batch is on disk, and most that is lazy is not")
+	go func() {
+		for range saving {
+			goOn <- struct{}{}
+		}
+	}()
+	goOn <- struct{}{}
+	wait(t, s)
+	require.EqualValues(t, many, s.Stats().Records)
+	tx = s.Begin()
+	tx.Await()
+	require.Greater(t, tx.End(), batch)
+	require.NoError(t, s.Close())
+	close(saving)
+	s = opened(t, dir, Options{Sync: Always})
+	got, err := load(t, s)
+	require.NoError(t, err)
+	require.Equal(t, []string{"lazy", "lazy again", "", "awaited", "lazy"}, []string{
+		got.Retained[1], got.Retained[many-2], got.Retained[many-1], got.Retained[many], got.Retained[many+1]})
+	require.NoError(t, s.Close())
+}
+
 func TestNotingDoesNotAllocate(t *testing.T) {
 	s := opened(t, t.TempDir(), Options{Interval: time.Hour})
 	packet, id := make([]byte, 100), uint64(0)
@@ -284,7 +377,7 @@ func TestAtOnceDoesNotWaitForTheInterval(t *testing.T) {
 			tx.AtOnce()
 			require.NotZero(t, tx.Batch())
 		}
-		tx.PutSession(1, Session{ClientID: "a"})
+		tx.PutSession(1, Session{ClientID: "a"}, true)
 		return tx.End()
 	}
 	for round := uint64(1); round <= 3; round++ {
@@ -326,7 +419,7 @@ func TestLoadTakesTheMarkAway(t *testing.T) {
 	require.True(t, s.Clean(), "what there is, is all there was")
 	after := crashed(s)
 	tx := s.Begin()
-	tx.PutSession(1, Session{ClientID: "a"})
+	tx.PutSession(1, Session{ClientID: "a"}, true)
 	require.Zero(t, tx.End())
 	noted := crashed(s)
 	require.NoError(t, s.Close())

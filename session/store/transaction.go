@@ -135,18 +135,18 @@ func hasPrefix(key, prefix []byte) bool {
 	return len(key) >= len(prefix) && string(key[:len(prefix)]) == string(prefix)
 }
 
-func (t *transaction) putSubscriptions(id uint64, changes map[string]int8) error {
+func (t *transaction) putSubscriptions(id uint64, changes map[string]subscriptionChange) error {
 	for _, filter := range sortedKeys(changes) {
 		var whole bool
 		t.key, whole = appendText(appendEntry(t.key[:0], id, subscriptionEntry), filter)
-		qos := changes[filter]
-		if qos == deleted {
+		c := changes[filter]
+		if c.gone {
 			if err := t.delete(t.entries, t.key); err != nil {
 				return err
 			}
 			continue
 		}
-		t.head = append(t.head[:0], byte(qos))
+		t.head = append(t.head[:0], c.qos)
 		if !whole {
 			t.head = append(t.head, filter...)
 		}

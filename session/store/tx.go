@@ -3,10 +3,12 @@ package store
 // Tx notes changes that belong together. It is lent by Begin until End, to one goroutine. All methods of a nil Tx do
 // nothing. Byte slices and strings are kept: they must not change any more.
 type Tx struct {
-	store *Store
-	batch *batch
-	noted bool
-	wait  bool // see AtOnce
+	store    *Store
+	batch    *batch
+	noted    bool // something to wait for
+	deferred bool // or something that nobody waits for
+	wait     bool // see AtOnce
+	lazy     bool
 }
 
 // Session is what is saved of a session itself.
@@ -34,9 +36,12 @@ func (t *Tx) End() (batch uint64) {
 		return 0
 	}
 	s, b := t.store, t.batch
-	if t.noted {
+	switch {
+	case t.noted:
 		batch = t.Batch()
 		s.announce(b, batch > 0)
+	case t.deferred && !s.draining:
+		s.announce(b, false)
 	}
 	s.mu.Unlock()
 	return batch
@@ -58,6 +63,22 @@ func (t *Tx) AtOnce() {
 	}
 }
 
+// Await has End return the batch that holds all that was noted until now, though nothing is noted here: what has been
+// asked for is so already, but perhaps not on disk.
+func (t *Tx) Await() {
+	if t != nil {
+		t.noted = true
+	}
+}
+
+// Lazy has retained messages that are noted here be saved when there is nothing else to save, or with later changes:
+// they are acknowledged to nobody. They may then be on disk after what is noted later.
+func (t *Tx) Lazy() {
+	if t != nil {
+		t.lazy = true
+	}
+}
+
 // note returns the batch in which a change is to be noted, nil when nothing is kept.
 func (t *Tx) note() *batch {
 	if t == nil {
@@ -67,10 +88,11 @@ func (t *Tx) note() *batch {
 	return t.batch
 }
 
-// PutSession notes a session, new or changed. Identifiers are never used again, in the life of the process.
-func (t *Tx) PutSession(id uint64, session Session) {
+// PutSession notes a session, first a new one, else a changed one. Identifiers are never used again, in the life of the
+// process.
+func (t *Tx) PutSession(id uint64, session Session, first bool) {
 	if b := t.note(); b != nil {
-		b.putSession(id, session)
+		b.putSession(id, session, first)
 	}
 }
 
@@ -82,17 +104,17 @@ func (t *Tx) DeleteSession(id uint64) {
 	}
 }
 
-// PutSubscription notes a subscription and its granted QoS.
-func (t *Tx) PutSubscription(id uint64, filter string, qos byte) {
+// PutSubscription notes a subscription and its granted QoS; first: the session had none with this filter.
+func (t *Tx) PutSubscription(id uint64, filter string, qos byte, first bool) {
 	if b := t.note(); b != nil {
-		b.subscription(id, filter, int8(qos))
+		b.putSubscription(id, filter, qos, first)
 	}
 }
 
 // DeleteSubscription notes that a subscription ended.
 func (t *Tx) DeleteSubscription(id uint64, filter string) {
 	if b := t.note(); b != nil {
-		b.subscription(id, filter, deleted)
+		b.deleteSubscription(id, filter)
 	}
 }
 
@@ -145,9 +167,12 @@ func (t *Tx) DeleteQueued(id uint64, flow uint8, seq uint64) {
 // PutRetained notes the retained message of a topic: a whole PUBLISH packet. number stands for the topic as long as it
 // has one, from first, when it had none before; a number is never used again, in the life of the process.
 func (t *Tx) PutRetained(number uint64, packet []byte, first bool) {
-	if b := t.note(); b != nil {
-		b.putRetained(number, packet, first)
+	if t == nil {
+		return
 	}
+	t.batch.putRetained(number, packet, first, t.lazy)
+	t.deferred = true
+	t.noted = t.noted || !t.lazy
 }
 
 // DeleteRetained notes that the topic has no retained message any more.
