@@ -223,7 +223,7 @@ func (r *restoration) finish() {
 	for _, number := range r.refused {
 		tx.DeleteRetained(number)
 	}
-	s.noteEnd(tx.End())
+	tx.End()
 	s.sessionsExpired.Add(uint64(len(r.expired)))
 	s.sessionsEvicted.Add(uint64(len(r.evicted)))
 	s.lines.sessionsExpired(s, len(r.expired))

@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"math"
+	"sync/atomic"
 	"time"
 
 	"mqttd/session"
@@ -116,7 +117,7 @@ func (s *Server) endSession(stored *session.Session, reason Reason) (batch uint6
 	}
 	s.table.ReleaseAway(stored.Handle)
 	tx := s.store.Begin()
-	defer func() { batch = s.noteEnd(tx.End()) }()
+	defer func() { batch = tx.End() }()
 	s.drop(tx, stored, reason)
 	return 0 // but what End says
 }
@@ -125,19 +126,19 @@ func (s *Server) endSession(stored *session.Session, reason Reason) (batch uint6
 func (s *Server) drop(tx *store.Tx, stored *session.Session, reason Reason) {
 	if stored.ExactlyOnce() {
 		tx.AtOnce()
+		raise(&s.endedBatch, tx.Batch())
 	}
 	s.endOutbox(tx, stored.Outbox, reason)
 	tx.DeleteSession(stored.Number)
 }
 
-// noteEnd notes the batch of the store with the end of a session, if that is to be waited for, and returns it.
-func (s *Server) noteEnd(batch uint64) uint64 {
-	for before := s.endedBatch.Load(); batch > before; before = s.endedBatch.Load() {
-		if s.endedBatch.CompareAndSwap(before, batch) {
-			break
+// raise has n be at least least.
+func raise(n *atomic.Uint64, least uint64) {
+	for before := n.Load(); before < least; before = n.Load() {
+		if n.CompareAndSwap(before, least) {
+			return
 		}
 	}
-	return batch
 }
 
 // expireSessions ends the sessions of clients that have been away for too long, a few at a time: loops wait for the

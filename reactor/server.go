@@ -54,7 +54,7 @@ type Server struct {
 	stopping    atomic.Bool
 
 	sessionsEvicted, sessionsExpired atomic.Uint64
-	endedBatch                       atomic.Uint64             // of the store, with the latest end of a session that is waited for
+	endedBatch                       atomic.Uint64             // of the store, with the latest end of a session with a QoS 2 exchange
 	ended                            [2][Reasons]atomic.Uint64 // messages above QoS 0 that were lost with their session, by QoS - 1
 	found                            [2]uint64                 // immutable; messages above QoS 0 that the store had, by QoS - 1
 }

@@ -214,7 +214,11 @@ func TestConnackWaitsForTheEndOfExchanges(t *testing.T) {
 	}
 	exchanging("device")
 	exchanging("expires")
+	meet(t, l, "nothing under way", persistent).leave()
 	mend := fullDisk(t, dir)
+	meet(t, l, "nothing under way")
+	newcomer := meet(t, l, "newcomer", persistent)
+	require.Equal(t, []string{"CONNACK"}, newcomer.got(), "there is nothing that it has to wait for")
 	clean := meet(t, l, "device")
 	require.Equal(t, session.Parked, clean.conn.state)
 	clean.leave()
