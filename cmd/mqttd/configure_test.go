@@ -105,6 +105,10 @@ func TestFaultsOfAFileNameTheLine(t *testing.T) {
 		{"twice", "loops: 2\nlog: {level: info}\nloops: 3\n", `mqttd.yaml:3: "loops" is given already in line 1`},
 		{"a group twice", "log: {level: info}\nlog: {rate: 3}\n", `mqttd.yaml:2: "log" is given already in line 1`},
 
+		{"a dot for a group", "listeners.tcp.port: 1884\n", `mqttd.yaml:1: "listeners.tcp.port": a dot in a key: write "listeners: {tcp: {port: …}}"`},
+		{"a dot in a group", "listeners:\n  tcp.port: 1884\n", `mqttd.yaml:2: "listeners.tcp.port": a dot in a key: write "tcp: {port: …}"`},
+		{"a dot before a group", "listeners.tcp: {port: 1884}\n", `mqttd.yaml:1: "listeners.tcp": a dot in a key: write "listeners: {tcp: …}"`},
+
 		{"no value", "loops:\n", "mqttd.yaml:1: loops: want a value, not nothing"},
 		{"null", "loops: ~\n", "mqttd.yaml:1: loops: want a value, not nothing"},
 		{"a list for a value", "listeners: {tcp: {host: [a, b]}}\n", "mqttd.yaml:1: listeners.tcp.host: want a value, not a list"},

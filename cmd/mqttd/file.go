@@ -194,11 +194,14 @@ func (f *file) pair(path string, key, value *yaml.Node) {
 	}
 }
 
-// beyondSimple says which part of YAML is used that is not for us, if any.
+// beyondSimple says which part of YAML is used that is not for us, if any. A dot would give a setting a second path, and
+// a way around "given already".
 func beyondSimple(key, value *yaml.Node) string {
 	switch {
 	case key.Kind != yaml.ScalarNode:
 		return "want a word for a key, not " + kindOf(key)
+	case strings.Contains(key.Value, "."):
+		return "a dot in a key: write " + shown(nested(key.Value))
 	case key.Tag == "!!merge":
 		return "merge keys are not supported"
 	case value.Kind == yaml.AliasNode:
@@ -209,6 +212,11 @@ func beyondSimple(key, value *yaml.Node) string {
 		return "tags such as " + shown(value.Tag) + " are not supported"
 	}
 	return ""
+}
+
+// nested returns how a path with dots is written in a file.
+func nested(path string) string {
+	return strings.ReplaceAll(path, ".", ": {") + ": …" + strings.Repeat("}", strings.Count(path, "."))
 }
 
 // childrenOf returns the names right below a group, none when there is no such group.
