@@ -89,9 +89,10 @@ type Config struct {
 	// DataDir is the directory in which Sessions and retained messages outlive the process. Empty: they do not.
 	DataDir string
 	// Sync says when what DataDir is to hold reaches the disk: "always", before it is acknowledged, or "interval",
-	// every SyncInterval, of which the end of the process may take the last.
+	// every SyncInterval, of which the end of the process may take the last. Without DataDir it must be the default.
 	Sync string
 	// SyncInterval is the time between two writes to the disk with Sync "interval", SyncIntervalMin to TimeoutMax.
+	// Without DataDir it must be the default.
 	SyncInterval time.Duration
 
 	// LogLinesPerSecond bounds the log lines of each kind whose number clients decide, at least 1. Those
@@ -212,6 +213,11 @@ func (c *Config) Validate() error {
 	_, err := store.ParseSync(c.Sync)
 	check(err == nil, "sync %q: want always or interval", c.Sync)
 	lasts("sync-interval", c.SyncInterval, SyncIntervalMin, TimeoutMax)
+	if c.DataDir == "" { // whoever asks for one of these counts on something being kept
+		check(c.Sync != "always", "sync %s: nothing is kept without -data-dir", c.Sync)
+		check(c.SyncInterval == DefaultConfig().SyncInterval,
+			"sync-interval %v: nothing is kept without -data-dir", c.SyncInterval)
+	}
 	between("log-rate", c.LogLinesPerSecond, 1, math.MaxInt32, "")
 	check(c.SysInterval == 0 || c.SysInterval >= TimeoutMin && c.SysInterval <= TimeoutMax,
 		"sys-interval %v: want %v to %v, or 0", c.SysInterval, TimeoutMin, TimeoutMax)

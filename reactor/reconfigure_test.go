@@ -51,7 +51,7 @@ func TestSettingsAreAllFields(t *testing.T) {
 
 // Each setting on its own: it is taken, or it is named and stays.
 func TestReconfigureTakesOrNamesEachSetting(t *testing.T) {
-	s := start(t, func(c *Config) { c.Loops = 2 })
+	s := start(t, func(c *Config) { c.Loops, c.DataDir = 2, t.TempDir() })
 	for _, setting := range settings {
 		before := *s.current.config
 		c := before

@@ -130,6 +130,7 @@ func TestFaultsOfAFileNameTheLine(t *testing.T) {
 		{"unknown level", "log: {level: loud}\n", `mqttd.yaml:1: log.level "loud": want trace, debug, info, warn or error`},
 		{"unknown format", "log:\n  format: xml\n", `mqttd.yaml:2: log.format "xml": want console, json or auto`},
 		{"unknown way to sync", "persistence: {sync: never}\n", `mqttd.yaml:1: persistence.sync "never": want always or interval`},
+		{"synced, but where to", "persistence: {sync: always}\n", "mqttd.yaml:1: persistence.sync always: nothing is kept without -data-dir"},
 		{"an address without a port", "admin:\n  address: localhost\n", `mqttd.yaml:2: admin.address "localhost": want host:port, such as`},
 		{"profiles of nothing", "admin:\n  pprof: true\n", "mqttd.yaml:2: admin.pprof: it is part of what -admin serves, which is off"},
 		{"a line break in a text", `listeners: {tcp: {host: "a\nb"}}`, `mqttd.yaml:1: listeners.tcp.host "a\nb": want printable text in UTF-8`},

@@ -98,6 +98,8 @@ func TestBadFlagsAreOneLineThatNamesTheRemedy(t *testing.T) {
 		{"a session that ends at once", []string{"-session-expiry", "0"}, "session-expiry 0s: want 1s to 87600h0m0s"},
 		{"unknown way to sync", []string{"-sync", "never"}, `sync "never": want always or interval`},
 		{"a disk that has no rest", []string{"-sync-interval", "1ms"}, "sync-interval 1ms: want 10ms to 1h0m0s"},
+		{"synced, but where to", []string{"-sync", "always"}, "sync always: nothing is kept without -data-dir"},
+		{"synced often, but where to", []string{"-sync-interval", "100ms"}, "sync-interval 100ms: nothing is kept without -data-dir"},
 		{"unknown policy", []string{"-slow-policy", "wait"}, `slow-policy "wait": want drop-newest, drop-oldest, conflate or disconnect`},
 		{"unknown unit", []string{"-client-buffer", "1MB"}, `invalid value "1MB" for flag -client-buffer: want a number of bytes, as in 65536, 64KiB, 1MiB or 1GiB`},
 		{"too many bytes for an integer", []string{"-client-buffer", "9999999999GiB"}, "want a number of bytes"},
