@@ -1,6 +1,9 @@
 package codec
 
-import "errors"
+import (
+	"errors"
+	"strconv"
+)
 
 // Reason codes of MQTT 5 (section 2.4) that an [Error] carries. MQTT 3.1.1 has no reason codes on the wire; they
 // name the kind of a fault for logs and counters there.
@@ -32,18 +35,25 @@ var ErrHeldFull = errors.New("codec: too many bytes to hold")
 // Error is a fault in bytes from a peer. It is immutable and may be shared.
 type Error struct {
 	Type PacketType // the packet it was found in; 0 when a string was checked outside of a packet
-	Rule string     // the rule that was broken, such as "MQTT-2.2.2-2"; "" for a limit of this package
+	Rule string     // the rule that was broken, such as "MQTT-2.2.2-2"; "" for a limit of the caller
 	Code byte       // the MQTT 5 reason code, which is the kind of the fault
 	Text string     // what is wrong, in a few lower-case words; never holds bytes of the peer
+
+	// Size is how much there was of what Text names, Limit how much the caller allows; both 0: it is about no limit.
+	Size, Limit int
 }
 
-// Error returns the fault in one line, such as "codec: PUBLISH: QoS is 3 [MQTT-3.3.1-4]".
+// Error returns the fault in one line, such as "codec: PUBLISH: QoS is 3 [MQTT-3.3.1-4]" or
+// "codec: PUBLISH: packet has more bytes than allowed: 2097152 of at most 1048576".
 func (e *Error) Error() string {
 	line := "codec: "
 	if e.Type != 0 {
 		line += e.Type.String() + ": "
 	}
 	line += e.Text
+	if e.Size != 0 {
+		line += ": " + strconv.Itoa(e.Size) + " of at most " + strconv.Itoa(e.Limit)
+	}
 	if e.Rule != "" {
 		line += " [" + e.Rule + "]"
 	}
@@ -60,6 +70,13 @@ func (e *Error) Is(target error) bool {
 func (e *Error) in(t PacketType) *Error {
 	found := *e
 	found.Type = t
+	return &found
+}
+
+// beyond returns the fault e with how much there was of what a limit bounds.
+func (e *Error) beyond(size, limit int) *Error {
+	found := *e
+	found.Size, found.Limit = size, limit
 	return &found
 }
 

@@ -25,7 +25,7 @@ const (
 	remainingLengthBytesMax = 4
 )
 
-// The faults that a fixed header can have, built once so that refusing a peer allocates nothing.
+// The faults that a fixed header can have, built once.
 var (
 	// firstByteFaults holds the fault of each value of the first byte, nil where there is none.
 	firstByteFaults = everyFirstByte()
@@ -33,9 +33,8 @@ var (
 	longLengthFaults = everyType(func(t PacketType) *Error {
 		return malformed(t, ruleClose, "remaining length has more than four bytes")
 	})
-	tooLargeFaults = everyType(func(t PacketType) *Error {
-		return &Error{Type: t, Code: CodePacketTooLarge, Text: "packet larger than allowed"}
-	})
+
+	errPacketLarge = &Error{Code: CodePacketTooLarge, Text: "packet has more bytes than allowed"}
 )
 
 // ruleClose is cited where the specification describes a layout without numbering it: a violation of the protocol
@@ -183,7 +182,7 @@ func shortHeader(b []byte) (head, size int) {
 
 func sized(first byte, head, length, maxBytes int) (int, int, *Error) {
 	if head+length > maxBytes {
-		return 0, 0, tooLargeFaults[first>>4]
+		return 0, 0, errPacketLarge.in(PacketType(first>>4)).beyond(head+length, maxBytes)
 	}
 	return head, head + length, nil
 }

@@ -20,13 +20,13 @@ var DefaultTopicLimits = TopicLimits{MaxTopicBytes, MaxTopicLevels}
 var (
 	errTopicEmpty    = topicFault("MQTT-4.7.3-1", "topic name is empty")
 	errTopicWildcard = topicFault("MQTT-3.3.2-2", "topic name holds a wildcard")
-	errTopicLong     = topicFault("", "topic name longer than allowed")
+	errTopicLong     = topicFault("", "topic name has more bytes than allowed")
 	errTopicDeep     = topicFault("", "topic name has more levels than allowed")
 
 	errFilterEmpty = filterFault("MQTT-4.7.3-1", "topic filter is empty")
 	errFilterHash  = filterFault("MQTT-4.7.1-2", "'#' is not the last character, or not alone in its level")
 	errFilterPlus  = filterFault("MQTT-4.7.1-3", "'+' is not alone in its level")
-	errFilterLong  = filterFault("", "topic filter longer than allowed")
+	errFilterLong  = filterFault("", "topic filter has more bytes than allowed")
 	errFilterDeep  = filterFault("", "topic filter has more levels than allowed")
 )
 
@@ -49,9 +49,9 @@ func (l TopicLimits) CheckName(b []byte) error {
 	switch {
 	case fault != nil:
 	case len(b) > l.Bytes:
-		fault = errTopicLong
-	case l.tooDeep(b):
-		fault = errTopicDeep
+		fault = errTopicLong.beyond(len(b), l.Bytes)
+	case levels(b) > l.Levels:
+		fault = errTopicDeep.beyond(levels(b), l.Levels)
 	}
 	return asError(fault)
 }
@@ -77,9 +77,9 @@ func CheckTopicFilter(b []byte) error { return DefaultTopicLimits.CheckFilter(b)
 func (l TopicLimits) CheckFilter(b []byte) error {
 	switch {
 	case len(b) > l.Bytes:
-		return errFilterLong
-	case l.tooDeep(b):
-		return errFilterDeep
+		return errFilterLong.beyond(len(b), l.Bytes)
+	case levels(b) > l.Levels:
+		return errFilterDeep.beyond(levels(b), l.Levels)
 	}
 	return asError(checkTopicFilter(b))
 }
@@ -110,7 +110,7 @@ func startsLevel(filter []byte, i int) bool { return i == 0 || filter[i-1] == '/
 
 func endsLevel(filter []byte, i int) bool { return i == len(filter)-1 || filter[i+1] == '/' }
 
-func (l TopicLimits) tooDeep(b []byte) bool { return bytes.Count(b, []byte{'/'}) >= l.Levels }
+func levels(b []byte) int { return bytes.Count(b, []byte{'/'}) + 1 }
 
 // HasWildcard reports whether a valid Topic Filter matches more than the one Topic Name it spells.
 func HasWildcard[T ~string | ~[]byte](filter T) bool {

@@ -3,6 +3,7 @@ package reactor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"slices"
@@ -303,10 +304,20 @@ func listen(host string, port int) (net.Listener, error) {
 	}
 	config.SetMultipathTCP(false)
 	listener, err := config.Listen(context.Background(), network, net.JoinHostPort(host, strconv.Itoa(port)))
-	if errors.Is(err, unix.EADDRINUSE) {
-		return nil, ErrInUse
+	return listener, listenFault(err)
+}
+
+// listenFault returns err, if it is one, with what can be done about it.
+func listenFault(err error) error {
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return ErrInUse
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("%w: choose a -port above 1023, or give mqttd CAP_NET_BIND_SERVICE", err)
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: choose a -host that is an address of this machine", err)
 	}
-	return listener, err
+	return err
 }
 
 // addressOf returns what to call a listener on host: that, or the one address it stands for.

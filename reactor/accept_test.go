@@ -386,3 +386,19 @@ func onDescriptor(t *testing.T, c syscall.Conn, f func(fd int) error) error {
 	require.NoError(t, err)
 	return control(raw, f)
 }
+
+// What keeps a broker from listening is said with a remedy.
+func TestListenFaults(t *testing.T) {
+	for _, test := range []struct {
+		cause error
+		want  string
+	}{
+		{unix.EACCES, "listen tcp :80: bind: permission denied: choose a -port above 1023, or give mqttd CAP_NET_BIND_SERVICE"},
+		{unix.EADDRNOTAVAIL, "listen tcp :80: bind: cannot assign requested address: choose a -host that is an address of this machine"},
+		{unix.EADDRINUSE, ErrInUse.Error()},
+	} {
+		err := &net.OpError{Op: "listen", Net: "tcp", Addr: &net.TCPAddr{Port: 80}, Err: os.NewSyscallError("bind", test.cause)}
+		assert.EqualError(t, listenFault(err), test.want)
+	}
+	assert.NoError(t, listenFault(nil))
+}

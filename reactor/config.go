@@ -194,7 +194,7 @@ func (c *Config) Validate() error {
 	between("max-will-size", c.WillBytesMax, 0, 64<<10, " bytes")
 	between("client-buffer", c.ClientBufferBytes, ClientBufferBytesMin, bufferBytesMax, " bytes")
 	check(c.TotalBufferBytes == 0 || c.TotalBufferBytes >= ClientBufferBytesMin,
-		"total-buffer %d: want %d bytes at least", c.TotalBufferBytes, ClientBufferBytesMin)
+		"total-buffer %d: want %d bytes at least, or 0", c.TotalBufferBytes, ClientBufferBytesMin)
 	check(c.SlowPolicy < slowPolicies, "slow-policy %v: want one that is known", c.SlowPolicy)
 	lasts("stall-timeout", c.StallTimeout, TimeoutMin, TimeoutMax)
 	between("max-topic-length", c.Topics.Bytes, 1, stringBytesMax, " bytes")

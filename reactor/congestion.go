@@ -262,4 +262,4 @@ func (l *loop) endBacklog(c *conn) {
 	c.congestion = nil
 }
 
-var errStalled = errors.New("took nothing of what waits for it")
+var errStalled = errors.New("took nothing of what waits for it within -stall-timeout")

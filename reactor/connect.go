@@ -54,7 +54,7 @@ func (l *loop) onConnect(c *conn, f codec.Frame) error {
 func (c *Config) clientIDOf(p *codec.Connect) (string, error) {
 	switch {
 	case len(p.ClientID) > c.ClientIDBytesMax:
-		return "", errClientIDLong
+		return "", fmt.Errorf("client identifier has %d bytes; see -max-client-id", len(p.ClientID))
 	case len(p.ClientID) > 0:
 		return string(p.ClientID), nil
 	case p.Version == codec.Version31:
@@ -73,7 +73,7 @@ func (l *loop) checkWill(p *codec.Connect) error {
 		return nil
 	case len(p.Will.Payload) > l.config.WillBytesMax:
 		l.willsRefused.add(1)
-		return refused{errWillLarge}
+		return refused{fmt.Errorf("will has a payload of %d bytes; see -max-will-size", len(p.Will.Payload))}
 	default:
 		return l.config.Topics.CheckName(p.Will.Topic)
 	}
@@ -124,9 +124,7 @@ func connectPatience(timeout time.Duration) uint32 {
 }
 
 var (
-	errFull            = errors.New("server full")
-	errClientIDLong    = errors.New("client identifier longer than allowed")
-	errWillLarge       = errors.New("will payload larger than allowed")
+	errFull            = errors.New("server full; see -max-clients")
 	errClientIDEmpty   = errors.New("empty client identifier without clean session [MQTT-3.1.3-8]")
 	errClientIDEmpty31 = errors.New("empty client identifier in MQTT 3.1")
 )

@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"errors"
+	"fmt"
 
 	"mqttd/codec"
 	"mqttd/session"
@@ -52,6 +53,21 @@ func illegal(s session.State, t codec.PacketType) error {
 		rule, text = "MQTT-3.1.0-2", "second CONNECT"
 	}
 	return &codec.Error{Type: t, Rule: rule, Code: codec.CodeProtocolError, Text: text}
+}
+
+// explained returns err with the flags that move the limit which a packet is beyond, if that is what err says.
+func (c *Config) explained(err error) error {
+	var fault *codec.Error
+	switch {
+	case !errors.As(err, &fault) || fault.Limit == 0:
+		return err
+	case !errors.Is(fault, codec.ErrTooLarge):
+		return fmt.Errorf("%w; see -max-topic-length and -max-topic-levels", err)
+	case fault.Limit < c.MaxPacketBytes:
+		return fmt.Errorf("%w; see -max-connect-size", err)
+	default:
+		return fmt.Errorf("%w; see -max-packet-size", err)
+	}
 }
 
 // isProtocolError reports whether err is a violation by the peer.

@@ -50,5 +50,5 @@ func keepAlivePatience(seconds uint16) uint32 {
 
 var (
 	errKeepAlive      = errors.New("keep alive timeout")
-	errConnectTimeout = errors.New("no CONNECT in time")
+	errConnectTimeout = errors.New("no CONNECT within -connect-timeout")
 )

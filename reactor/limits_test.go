@@ -1,12 +1,17 @@
 package reactor
 
 import (
+	"bytes"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"mqttd/codec"
 )
 
 func TestFitLimits(t *testing.T) {
@@ -46,4 +51,33 @@ func TestConfigValidateReportsEveryFault(t *testing.T) {
 	assert.Error(t, err)
 	good := DefaultConfig()
 	assert.NoError(t, good.Validate())
+}
+
+// Whoever reads in the log that a client was turned away for a limit learns how far it was beyond, and of the flag.
+func TestTheLogNamesTheLimitThatWasPassed(t *testing.T) {
+	var log text
+	s := start(t, func(c *Config) {
+		c.MaxPacketBytes, c.ConnectBytesMax, c.ClientIDBytesMax, c.WillBytesMax, c.MaxClients = 1000, 200, 30, 40, 1
+		c.Topics.Levels, c.Log = 3, zerolog.New(&log).Level(zerolog.DebugLevel)
+	})
+	ends := func(want string, sent ...[]byte) {
+		t.Helper()
+		c := dial(t, s)
+		c.send(bytes.Join(sent, nil))
+		eventually(t, "the log tells: "+want, func() bool { return strings.Contains(log.String(), want) })
+	}
+	connects := func(clientID, will string) []byte {
+		return codec.AppendConnect(nil, &codec.Connect{Version: codec.Version311, ClientID: []byte(clientID), CleanSession: true,
+			HasWill: will != "", Will: codec.Will{Topic: []byte("a/b/c"), Payload: []byte(will)}})
+	}
+	ends("CONNECT: packet has more bytes than allowed: 201 of at most 200; see -max-connect-size", []byte("\x10\xc6\x01"))
+	ends("PUBLISH: packet has more bytes than allowed: 1001 of at most 1000; see -max-packet-size",
+		connects("a", ""), []byte("\x30\xe6\x07"))
+	ends("topic name has more levels than allowed: 4 of at most 3; see -max-topic-length and -max-topic-levels",
+		connects("a", ""), []byte("\x30\x09\x00\x07a/b/c/d"))
+	ends("client identifier has 31 bytes; see -max-client-id", connects(strings.Repeat("i", 31), ""))
+	ends("will has a payload of 41 bytes; see -max-will-size", connects("a", strings.Repeat("w", 41)))
+	dial(t, s).sendConnect("a")
+	eventually(t, "it has a place", func() bool { return s.Stats().Clients == 1 })
+	ends("server full; see -max-clients", connects("b", ""))
 }

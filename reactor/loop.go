@@ -238,7 +238,7 @@ func (l *loop) serve(c *conn) {
 			err = l.dispatch(c, &frame)
 		}
 		if err != nil {
-			l.end(c, err)
+			l.end(c, l.config.explained(err))
 			return
 		}
 		if !ok {
@@ -333,5 +333,5 @@ func (l *loop) panicked(c *conn, r any) {
 
 var (
 	errInternal    = errors.New("internal error")
-	errParkedInput = errors.New("too much input before CONNACK")
+	errParkedInput = errors.New("too much input before CONNACK; see -max-connect-size")
 )

@@ -309,6 +309,6 @@ func (l *loop) largest() (worst *conn) {
 }
 
 var (
-	errSlow   = errors.New("too slow for what it subscribed to")
-	errMemory = errors.New("most was waiting for it when the buffers of all clients were full")
+	errSlow   = errors.New("too slow for what it subscribed to; see -slow-policy")
+	errMemory = errors.New("most was waiting for it when the buffers of all clients were full; see -total-buffer")
 )

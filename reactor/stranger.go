@@ -3,7 +3,6 @@ package reactor
 import (
 	"bytes"
 	"errors"
-	"fmt"
 
 	"mqttd/codec"
 	"mqttd/session"
@@ -16,24 +15,32 @@ import (
 // connectByte is the first byte of every CONNECT.
 const connectByte = byte(codec.CONNECT) << 4
 
-// checkFirst returns why the first input of a connection begins no CONNECT, nil if it may.
+// checkFirst returns why the first input of a connection begins no CONNECT, nil if it may, or if its decoder knows
+// better: the flags of the CONNECT are wrong.
 func checkFirst(chunk []byte) error {
 	if len(chunk) == 0 || chunk[0] == connectByte {
 		return nil
 	}
-	fault := illegal(session.AwaitConnect, codec.PacketType(chunk[0]>>4))
+	first := codec.PacketType(chunk[0] >> 4)
 	for _, p := range strangers {
 		if bytes.HasPrefix(chunk, p.prefix) {
-			return fmt.Errorf("%w: %w", stranger{p.hint}, fault)
+			return stranger{p.hint, illegal(session.AwaitConnect, first)}
 		}
 	}
-	return fault
+	if first == codec.CONNECT {
+		return nil
+	}
+	return illegal(session.AwaitConnect, first)
 }
 
-// stranger is a client of another protocol.
-type stranger struct{ hint string }
+// stranger is a client of another protocol. What its bytes would be in MQTT is a violation, and of no use to a reader.
+type stranger struct {
+	hint  string
+	fault error
+}
 
 func (s stranger) Error() string { return s.hint }
+func (s stranger) Unwrap() error { return s.fault }
 
 // isStranger reports whether err says that the peer speaks another protocol, which is known.
 func isStranger(err error) bool {
