@@ -24,7 +24,7 @@ func openAdmin(log zerolog.Logger, o options, server *reactor.Server) (console *
 			"or choose another with -admin", o.admin.Address)
 		return nil, exitTryAgain
 	case err != nil:
-		log.Error().Err(err).Msgf("cannot listen on admin address %s", o.admin.Address)
+		log.Error().Err(err).Msgf("cannot listen on admin address %s: choose another with -admin", o.admin.Address)
 		return nil, exitFailed
 	}
 	return console, exitOK

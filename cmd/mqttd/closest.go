@@ -2,17 +2,18 @@ package main
 
 import "strings"
 
-// closest returns that of the candidates one of whose names differs least from a word, the first of several.
-func closest[T any](word string, candidates []T, names func(T) []string) (best T) {
-	fewest := -1
+// closest returns that of the candidates one of whose names differs least from a word, the first of several. It is not
+// ok when more than every third letter differs: then something else was meant.
+func closest[T any](word string, candidates []T, names func(T) []string) (best T, ok bool) {
+	fewest := len(word)/3 + 1
 	for _, candidate := range candidates {
 		for _, name := range names(candidate) {
-			if n := edits(word, name); fewest < 0 || n < fewest {
-				best, fewest = candidate, n
+			if n := edits(word, name); n < fewest {
+				best, fewest, ok = candidate, n, true
 			}
 		}
 	}
-	return best
+	return best, ok
 }
 
 // edits returns how many letters must be added, left out, changed, or swapped with the next one to make b of a. It

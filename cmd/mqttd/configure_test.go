@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +102,8 @@ func TestFaultsOfAFileNameTheLine(t *testing.T) {
 		{"as the flag is called", "max_clients: 1\n", `mqttd.yaml:1: unknown key "max_clients"; the closest valid one is max_connections`},
 		{"as the flag is written", "session-expiry: 1h\n", `mqttd.yaml:1: unknown key "session-expiry"; the closest valid one is persistent_client_expiration`},
 		{"upper case", "Loops: 1\n", `mqttd.yaml:1: unknown key "Loops"; the closest valid one is loops`},
-		{"very long", strings.Repeat("é", 1000) + ": 1\n", `mqttd.yaml:1: unknown key "` + strings.Repeat("é", 64) + `…"; the closest valid one is `},
+		{"very long", strings.Repeat("é", 1000) + ": 1\n", `mqttd.yaml:1: unknown key "` + strings.Repeat("é", 64) + `…"`},
+		{"a version", "%YAML 1.2\n---\nloops: 2\n", "mqttd.yaml:1: a %YAML line of another version than 1.1: leave it out"},
 		{"twice", "loops: 2\nlog: {level: info}\nloops: 3\n", `mqttd.yaml:3: "loops" is given already in line 1`},
 		{"a group twice", "log: {level: info}\nlog: {rate: 3}\n", `mqttd.yaml:2: "log" is given already in line 1`},
 
@@ -118,6 +120,7 @@ func TestFaultsOfAFileNameTheLine(t *testing.T) {
 
 		{"not a number", "listeners:\n  tcp:\n    port: mqtt\n", `mqttd.yaml:3: listeners.tcp.port "mqtt": want a whole number`},
 		{"a fraction", "loops: 1.5\n", `mqttd.yaml:1: loops "1.5": want a whole number`},
+		{"a number without end", "loops: 99999999999999999999\n", `mqttd.yaml:1: loops "99999999999999999999": want a whole number with fewer digits`},
 		{"hexadecimal", "loops: 0x2\n", `mqttd.yaml:1: loops "0x2": want a whole number`},
 		{"octal, or is it", "loops: 010\n", `mqttd.yaml:1: loops "010": want a whole number`},
 		{"out of range", "listeners:\n  tcp:\n    port: 70000\n", "mqttd.yaml:3: listeners.tcp.port 70000: want 0 to 65535"},
@@ -145,6 +148,29 @@ func TestFaultsOfAFileNameTheLine(t *testing.T) {
 			assert.NotContains(t, last, "\n")
 			assert.Len(t, faults, map[bool]int{true: 2, false: 1}[test.name == "alias"], "and no other: %v", faults)
 		})
+	}
+}
+
+// A word that is like none here is not taken for another, and one of Mosquitto's is told from a mistyped one.
+func TestFaultsSuggestWhatMayBeMeantOnly(t *testing.T) {
+	for content, want := range map[string]string{
+		"xyzzy: 1\n":                 `mqttd.yaml:1: unknown key "xyzzy"`,
+		"log: {xyzzy: 1}\n":          `mqttd.yaml:1: unknown key "log.xyzzy"`,
+		"allow_anonymous: true\n":    `mqttd.yaml:1: unknown key "allow_anonymous": not supported yet`,
+		"max_keepalive: 60\n":        `mqttd.yaml:1: unknown key "max_keepalive": not supported yet`,
+		"persistence_location: /x\n": `mqttd.yaml:1: unknown key "persistence_location"; the closest valid one is persistence.data_dir`,
+		"listener: 1883\n":           `mqttd.yaml:1: unknown key "listener"; the closest valid one is listeners.tcp.port`,
+		"listener: {tcp: {}}\n":      `mqttd.yaml:1: unknown key "listener"; the closest valid one is listeners`,
+	} {
+		_, faults := configureFile(t, content)
+		assert.Equal(t, []string{want}, faults)
+	}
+	_, faults := (&command{}).configure([]string{"MQTTD_FOO=1"})
+	require.Len(t, faults, 1)
+	assert.Equal(t, "MQTTD_FOO: unknown variable", faults[0].String())
+	for old, key := range ofMosquitto {
+		assert.True(t, key == "" || slices.ContainsFunc(settings, func(s *setting) bool { return s.key == key }), old)
+		assert.False(t, slices.ContainsFunc(settings, func(s *setting) bool { return s.key == old }), old)
 	}
 }
 
@@ -216,7 +242,7 @@ func TestFaultsOfTheEnvironment(t *testing.T) {
 		"MQTTD_LISTENERS_TCP_PORT=1":        "MQTTD_LISTENERS_TCP_PORT: unknown variable; the closest one is MQTTD_LISTENERS__TCP__PORT",
 		"MQTTD_PORT=1884":                   "MQTTD_PORT: unknown variable; the closest one is MQTTD_LISTENERS__TCP__PORT",
 		"MQTTD_MAX_CLIENTS=1":               "MQTTD_MAX_CLIENTS: unknown variable; the closest one is MQTTD_MAX_CONNECTIONS",
-		"MQTTD_=1":                          "MQTTD_: unknown variable; the closest one is MQTTD_",
+		"MQTTD_=1":                          "MQTTD_: unknown variable",
 		"MQTTD_LOOPS=":                      `MQTTD_LOOPS: loops "": want a whole number`,
 		"MQTTD_LOOPS=0":                     "MQTTD_LOOPS: loops 0: want 1 to 256",
 		"MQTTD_SYS_INTERVAL=10":             `MQTTD_SYS_INTERVAL: sys_interval "10": want a time with its unit`,

@@ -30,14 +30,22 @@ func readEnvironment(environment []string) (list []given, faults []fault) {
 	}
 	for _, name := range names {
 		if !known[name] && !isServiceLink(name, texts[name]) {
-			nearest := closest(name, settings, func(s *setting) []string {
-				return []string{s.variable(), variablePrefix + strings.ToUpper(flagWord(s))}
-			})
 			faults = append(faults, fault{origin{source: fromEnvironment, name: name},
-				"unknown variable; the closest one is " + nearest.variable()})
+				"unknown variable" + meantVariable(name)})
 		}
 	}
 	return list, faults
+}
+
+// meantVariable returns what to say of the variable that was meant, if it can be told.
+func meantVariable(name string) string {
+	nearest, ok := closest(strings.TrimPrefix(name, variablePrefix), settings, func(s *setting) []string {
+		return []string{strings.TrimPrefix(s.variable(), variablePrefix), flagWord(s)}
+	})
+	if !ok {
+		return ""
+	}
+	return "; the closest one is " + nearest.variable()
 }
 
 // isServiceLink reports whether a variable is one of those that Kubernetes gives every container for a service whose

@@ -146,6 +146,9 @@ func syntaxFault(err error) (line int, format, text string) {
 			line++
 		}
 	}
+	if text == "found incompatible YAML document" {
+		text = "a %YAML line of another version than 1.1: leave it out"
+	}
 	return line, "%s", text
 }
 
@@ -181,7 +184,7 @@ func (f *file) pair(path string, key, value *yaml.Node) {
 	case at < 0 && len(children) == 0 && len(f.faults) >= faultsMax: // it is not shown, and the search takes time
 		f.wrong(key.Line, "unknown key")
 	case at < 0 && len(children) == 0:
-		f.wrong(key.Line, "unknown key %s; the closest valid one is %s", shown(path), closestKey(path, value))
+		f.wrong(key.Line, "unknown key %s%s", shown(path), meantKey(path, value))
 	case len(children) > 0 && value.Kind == yaml.MappingNode:
 		f.mapping(value, path+".")
 	case len(children) > 0 && value.Tag == "!!null": // all of it is comments
@@ -232,7 +235,37 @@ func childrenOf(path string) (names []string) {
 	return names
 }
 
-// closestKey returns the valid key that is most like a path, in part or as a whole: a group if the value is one.
+// ofMosquitto are keys that are frequent in files for Mosquitto: what they are called here, or nothing when there is
+// no such thing yet.
+var ofMosquitto = map[string]string{
+	"listener": "listeners.tcp.port", "bind_address": "listeners.tcp.host", "message_size_limit": "max_packet_size",
+	"persistence_location": "persistence.data_dir", "autosave_interval": "persistence.sync_interval",
+	"log_type": "log.level",
+
+	"allow_anonymous": "", "password_file": "", "acl_file": "", "use_identity_as_username": "", "plugin": "",
+	"cafile": "", "certfile": "", "keyfile": "", "crlfile": "", "require_certificate": "", "psk_file": "",
+	"protocol": "", "connection": "", "mount_point": "", "per_listener_settings": "",
+	"max_keepalive": "", "max_qos": "", "retain_available": "",
+	"log_dest": "", "include_dir": "", "pid_file": "", "user": "",
+}
+
+// meantKey returns what to say of the key that was meant by a path, if it can be told.
+func meantKey(path string, value *yaml.Node) string {
+	here, known := ofMosquitto[leafOf(path)]
+	switch {
+	case known && here == "":
+		return ": not supported yet"
+	case !known || value.Kind == yaml.MappingNode:
+		here = closestKey(path, value)
+	}
+	if here == "" {
+		return ""
+	}
+	return "; the closest valid one is " + here
+}
+
+// closestKey returns the valid key that is most like a path, in part or as a whole: a group if the value is one. It
+// returns nothing when none is like it.
 func closestKey(path string, value *yaml.Node) string {
 	var keys []string
 	words := map[string][]string{}
@@ -244,13 +277,14 @@ func closestKey(path string, value *yaml.Node) string {
 		keys = groups()
 	}
 	leaf := leafOf(path)
-	return closest(path, keys, func(key string) []string {
+	key, _ := closest(path, keys, func(key string) []string {
 		names := append([]string{key}, words[key]...)
 		if slices.Contains(names, leaf) { // the right word in the wrong place
 			names = append(names, path)
 		}
 		return names
 	})
+	return key
 }
 
 // groups returns the paths that are not settings themselves.

@@ -94,6 +94,8 @@ func TestBadFlagsAreOneLineThatNamesTheRemedy(t *testing.T) {
 		{"more than there are identifiers for", []string{"-max-queued-messages", "30001"}, "max-queued-messages 30001: want 0 to 30000"},
 		{"a gigabyte for each", []string{"-max-queued-bytes", "2GiB"}, "max-queued-bytes 2147483648: want 0 to 1073741824 bytes"},
 		{"no room for a message", []string{"-total-queue", "1"}, "total-queue 1: want 1024 bytes at least, or 0"},
+		{"no room for a reader", []string{"-total-buffer", "5"}, "total-buffer 5: want 1024 bytes at least, or 0"},
+		{"a number without end", []string{"-loops", "99999999999999999999"}, "want a whole number with fewer digits"},
 		{"no number of sessions", []string{"-max-sessions", "-1"}, "max-sessions -1: want 0 to"},
 		{"a session that ends at once", []string{"-session-expiry", "0"}, "session-expiry 0s: want 1s to 87600h0m0s"},
 		{"unknown way to sync", []string{"-sync", "never"}, `sync "never": want always or interval`},

@@ -32,6 +32,9 @@ func (v number) String() string { return strconv.Itoa(*v.n) }
 // Set takes decimal digits only: 010 is eight to some and ten to others.
 func (v number) Set(text string) error {
 	n, err := strconv.Atoi(text)
+	if errors.Is(err, strconv.ErrRange) {
+		return errors.New("want a whole number with fewer digits")
+	}
 	if err != nil || strconv.Itoa(n) != text {
 		return errors.New("want a whole number")
 	}
