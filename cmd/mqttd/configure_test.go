@@ -60,6 +60,20 @@ admin:
 	assert.Equal(t, 5, c.origins[settingOf("max-clients")].line)
 }
 
+// Days and weeks are as in Mosquitto. Its m is months, but a minute is what m is wherever else a time is given.
+func TestTimesInDaysAndWeeks(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"7d": 7 * 24 * time.Hour, "2w": 14 * 24 * time.Hour, "2m": 2 * time.Minute, "1h30m": 90 * time.Minute,
+	} {
+		var d time.Duration
+		require.NoError(t, duration{&d}.Set(text), text)
+		assert.Equal(t, want, d, text)
+	}
+	for _, text := range []string{"d", "1.5d", "1d12h", "9999999999d", "99999999d", "1e3w", "1y"} {
+		assert.Error(t, duration{new(time.Duration)}.Set(text), text)
+	}
+}
+
 func TestFileOfCommentsIsTheDefaults(t *testing.T) {
 	for _, content := range []string{"# nothing yet\n", "\n", "---\n", "{}\n", "loops: 2\r\n"} {
 		_, faults := configureFile(t, content)
@@ -126,7 +140,8 @@ func TestFaultsOfAFileNameTheLine(t *testing.T) {
 		{"out of range", "listeners:\n  tcp:\n    port: 70000\n", "mqttd.yaml:3: listeners.tcp.port 70000: want 0 to 65535"},
 		{"under its own name", "loops: 2\nmax_connections: 0\n", "mqttd.yaml:2: max_connections 0: want 1 to 16777216"},
 		{"a unit that is none", "max_packet_size: 1MB\n", `mqttd.yaml:1: max_packet_size "1MB": want a number of bytes, as in 65536, 64KiB, 1MiB or 1GiB`},
-		{"no unit", "connect_timeout: 10\n", `mqttd.yaml:1: connect_timeout "10": want a time with its unit, as in 500ms, 10s or 24h`},
+		{"no unit", "connect_timeout: 10\n", `mqttd.yaml:1: connect_timeout "10": want a time with its unit, as in 500ms, 10s, 24h or 7d`},
+		{"years, or seconds", "persistent_client_expiration: 1y\n", `mqttd.yaml:1: persistent_client_expiration "1y": want a time with its unit`},
 		{"too short", "stall_timeout: 1ms\n", "mqttd.yaml:1: stall_timeout 1ms: want 1s to 1h0m0s"},
 		{"yes and no", "admin: {address: ':9883', pprof: yes}\n", `mqttd.yaml:1: admin.pprof "yes": want true or false`},
 		{"unknown policy", "slow_policy: wait\n", `mqttd.yaml:1: slow_policy "wait": want drop-newest, drop-oldest, conflate or disconnect`},

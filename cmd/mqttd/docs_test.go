@@ -133,7 +133,7 @@ func schemaValue(s *setting, defaults *options) map[string]any {
 	case size:
 		schema["type"], schema["pattern"], schema["minimum"] = []string{"integer", "string"}, `^\d+(KiB|MiB|GiB)?$`, 0
 	case duration:
-		schema["type"], schema["pattern"] = []string{"integer", "string"}, `^(0|([0-9.]+(ns|us|µs|ms|s|m|h))+)$`
+		schema["type"], schema["pattern"] = []string{"integer", "string"}, `^(0|([0-9.]+(ns|us|µs|ms|s|m|h))+|\d+[dw])$`
 		schema["maximum"] = 0 // of what has no unit
 	case toggle:
 		schema["type"], schema["default"] = "boolean", *v.on

@@ -125,7 +125,7 @@ var settings = []*setting{
 		help:  "`number` of sessions kept of clients that are away"},
 	{key: "persistent_client_expiration", flag: "session-expiry",
 		value: func(o *options) flag.Value { return duration{&o.config.SessionExpiry} },
-		help:  "`time` a session is kept of a client that is away"},
+		help:  "`time` a session is kept of a client that is away, such as 36h, 7d or 2w; 2m is two minutes"},
 	{key: "max_topic_length", flag: "max-topic-length",
 		value: func(o *options) flag.Value { return number{&o.config.Topics.Bytes} },
 		help:  "longest topic and filter, in `bytes`"},

@@ -54,13 +54,25 @@ func (v duration) String() string {
 	return s
 }
 
+// Set takes what Go takes, in which m is minutes, and whole days and weeks.
 func (v duration) Set(text string) error {
-	d, err := time.ParseDuration(text)
+	d, err := time.ParseDuration(inHours(text))
 	if err != nil {
-		return errors.New("want a time with its unit, as in 500ms, 10s or 24h")
+		return errors.New("want a time with its unit, as in 500ms, 10s, 24h or 7d")
 	}
 	*v.d = d
 	return nil
+}
+
+// inHours returns a time of whole days or weeks, such as 7d or 2w, in hours, and any other text as it is.
+func inHours(text string) string {
+	for unit, hours := range map[string]int{"d": 24, "w": 7 * 24} {
+		count, ok := strings.CutSuffix(text, unit)
+		if n, err := strconv.ParseInt(count, 10, 32); ok && err == nil {
+			return strconv.Itoa(int(n)*hours) + "h"
+		}
+	}
+	return text
 }
 
 // textBytesMax is as much as the path of a file may have on Linux.
