@@ -54,6 +54,20 @@ func TestHelpAndVersionExit0(t *testing.T) {
 	assert.True(t, strings.HasPrefix(stdout, "mqttd "))
 }
 
+// A script that keeps what -dump-config prints must learn that the disk is full.
+func TestDumpThatCannotBeWrittenExits1(t *testing.T) {
+	requireOwnBroker(t)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer full.Close()
+	cmd := exec.Command(brokerProgram, "-dump-config")
+	var errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = full, &errs
+	_ = cmd.Run() // the exit code tells
+	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
+	assert.Contains(t, errs.String(), "no space left on device")
+}
+
 // The port is held by something else, then by another mqttd.
 func TestPortInUseExits75(t *testing.T) {
 	requireOwnBroker(t)
@@ -77,7 +91,7 @@ func expectInUse(t *testing.T, port string) {
 func TestHostThatIsNotOursExits1(t *testing.T) {
 	_, stderr, code := run(t, "-host", "192.0.2.1", "-port", "0")
 	assert.Equal(t, 1, code)
-	assert.Contains(t, stderr, "cannot assign requested address")
+	assert.Contains(t, stderr, "cannot assign requested address: choose a -host that is an address of this machine")
 }
 
 func TestStartLinesAndInterrupt(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -191,8 +192,12 @@ func TestFaultsSuggestWhatMayBeMeantOnly(t *testing.T) {
 
 func TestFilesThatCannotBeRead(t *testing.T) {
 	folder := t.TempDir()
+	pipe := folder + "/pipe"
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	for path, want := range map[string]string{
 		folder:                               "is a directory: want a file",
+		pipe:                                 "is a pipe or a device: want a regular file", // at once: nobody writes to it
+		os.DevNull:                           "is a pipe or a device: want a regular file",
 		folder + "/none.yaml":                "no such file or directory",
 		write(t, "loops: 2") + "/below.yaml": "not a directory",
 	} {
@@ -334,7 +339,7 @@ func TestDumpReadsBack(t *testing.T) {
 		before, faults := c.configure(nil)
 		require.Empty(t, faults)
 		var out bytes.Buffer
-		dump(&before, &out)
+		require.NoError(t, dump(&before, &out))
 		after, lines := configureFile(t, out.String())
 		require.Empty(t, lines, out.String())
 		assert.Equal(t, before.options, after.options)
@@ -349,7 +354,7 @@ func TestDumpTellsWhereValuesComeFrom(t *testing.T) {
 	configured, faults := c.configure([]string{"MQTTD_LOOPS=4"})
 	require.Empty(t, faults)
 	var out bytes.Buffer
-	dump(&configured, &out)
+	require.NoError(t, dump(&configured, &out))
 	assert.True(t, strings.HasPrefix(out.String(), "listeners:\n  tcp:\n    host: \"\" # default\n    port: 1884 # flag -port\n"+
 		"loops: 4 # MQTTD_LOOPS\nmax_connections: 10000 # default\nconnect_timeout: 10s # default\n"), out.String())
 	assert.True(t, strings.HasSuffix(out.String(), fmt.Sprintf(
@@ -390,7 +395,7 @@ func TestEdits(t *testing.T) {
 func FuzzFile(f *testing.F) {
 	var out bytes.Buffer
 	defaults, _ := (&command{}).configure(nil)
-	dump(&defaults, &out)
+	require.NoError(f, dump(&defaults, &out))
 	for _, seed := range []string{out.String(), "loops: 2\n---\n", "a: &b [*b]\n", "log: {level: 'x", "\t", "? ", "!!map {}", "<<: *a"} {
 		f.Add([]byte(seed))
 	}
@@ -404,7 +409,7 @@ func FuzzFile(f *testing.F) {
 		}
 		if len(faults) == 0 {
 			var out bytes.Buffer
-			dump(&c, &out)
+			require.NoError(t, dump(&c, &out))
 			again, faults := combineFile(t, out.Bytes())
 			require.Empty(t, faults)
 			require.Equal(t, c.options, again.options)

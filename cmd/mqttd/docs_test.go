@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -129,12 +131,17 @@ func schemaValue(s *setting, defaults *options) map[string]any {
 	schema := map[string]any{"description": plain(s.help), "default": s.value(defaults).String()}
 	switch v := s.value(defaults).(type) {
 	case number:
-		schema["type"], schema["minimum"], schema["default"] = "integer", 0, *v.n
+		schema["type"], schema["default"] = "integer", *v.n
+		bound(schema, s)
 	case size:
-		schema["type"], schema["pattern"], schema["minimum"] = []string{"integer", "string"}, `^\d+(KiB|MiB|GiB)?$`, 0
+		schema["type"], schema["pattern"] = []string{"integer", "string"}, `^\d+(KiB|MiB|GiB)?$`
+		bound(schema, s)
 	case duration:
-		schema["type"], schema["pattern"] = []string{"integer", "string"}, `^(0|([0-9.]+(ns|us|µs|ms|s|m|h))+|\d+[dw])$`
-		schema["maximum"] = 0 // of what has no unit
+		schema["type"], schema["pattern"] = "string", `^([0-9.]+(ns|us|µs|ms|s|m|h))+$|^\d+[dw]$`
+		if accepts(s, 0) { // that has no unit, and is an integer in the file
+			schema["type"], schema["pattern"] = []string{"integer", "string"}, `^0$|`+schema["pattern"].(string)
+			schema["minimum"], schema["maximum"] = 0, 0
+		}
 	case toggle:
 		schema["type"], schema["default"] = "boolean", *v.on
 	case policy:
@@ -157,6 +164,57 @@ func schemaValue(s *setting, defaults *options) map[string]any {
 		delete(schema, "default")
 	}
 	return schema
+}
+
+// bound gives a schema the bounds that validation has for integers. What wants "1024 at least, or 0" begins with 0.
+func bound(schema map[string]any, s *setting) {
+	wanted := regexp.MustCompile(`want (?:(\d+) to (\d+)|(\d+)(?: bytes)? at least(, or 0)?)`)
+	m := wanted.FindStringSubmatch(faultOf(s, -1))
+	least, _ := strconv.Atoi(m[1] + m[3])
+	if m[4] != "" {
+		least = 0
+	}
+	schema["minimum"] = least
+	if most, err := strconv.Atoi(m[2]); err == nil {
+		schema["maximum"] = most
+	}
+}
+
+// accepts reports whether an integer is right for a setting.
+func accepts(s *setting, n int) bool { return faultOf(s, n) == "" }
+
+// faultOf returns what validation says of a setting that is an integer, nothing when it is right.
+func faultOf(s *setting, n int) string {
+	o := defaultOptions()
+	o.config.DataDir = "kept"
+	switch v := s.value(&o).(type) {
+	case number:
+		*v.n = n
+	case size:
+		*v.bytes = n
+	case duration:
+		*v.d = time.Duration(n)
+	}
+	if err := o.validate(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// What the schema says of integers is what mqttd says.
+func TestDocsOfTheSchemaHaveTheBounds(t *testing.T) {
+	defaults := defaultOptions()
+	for _, s := range settings {
+		schema := schemaValue(s, &defaults)
+		if least, bounded := schema["minimum"].(int); bounded {
+			assert.True(t, accepts(s, least), s.key)
+			assert.False(t, accepts(s, least-1), s.key)
+		}
+		if most, bounded := schema["maximum"].(int); bounded {
+			assert.True(t, accepts(s, most), s.key)
+			assert.False(t, accepts(s, most+1), s.key)
+		}
+	}
 }
 
 func defaultOf(s *setting) string {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -32,9 +33,10 @@ func readFile(name string) ([]given, []fault) {
 	return f.list, f.faults
 }
 
-// readBounded reads a file whose size is bounded. An error does not name it.
+// readBounded reads a file whose size is bounded. An error does not name it. A pipe is refused, and not waited for: it
+// could not be read again at a SIGHUP.
 func readBounded(name string) ([]byte, error) {
-	open, err := os.Open(name)
+	open, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, errors.Unwrap(err) // the path is said already
 	}
@@ -45,6 +47,8 @@ func readBounded(name string) ([]byte, error) {
 		return nil, errors.Unwrap(err)
 	case info.IsDir():
 		return nil, errors.New("is a directory: want a file")
+	case !info.Mode().IsRegular():
+		return nil, errors.New("is a pipe or a device: want a regular file")
 	}
 	content, err := io.ReadAll(io.LimitReader(open, fileBytesMax+1))
 	switch {

@@ -31,7 +31,10 @@ func main() {
 	case len(faults) > 0:
 		os.Exit(complain(faults, os.Stderr))
 	case c.dump:
-		dump(&config, os.Stdout)
+		if err := dump(&config, os.Stdout); err != nil {
+			fmt.Fprintf(os.Stderr, "mqttd: the configuration is not written: %v\n", err)
+			os.Exit(exitFailed)
+		}
 		os.Exit(exitOK)
 	case c.test:
 		fmt.Println("the configuration is valid")
