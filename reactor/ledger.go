@@ -6,9 +6,9 @@ import "encoding/json"
 //
 //	matched = delivered + dropped, by reason + waiting
 //
-// A message is matched when it meets a subscription of a connected reader, delivered when the kernel's
-// socket has taken all of it, and waiting in between. A reader's losses are kept with its connection and
-// touched only when there is one.
+// A message is matched when it meets a subscription of a reader, connected or away, delivered when the kernel's
+// socket has taken all of it, above QoS 0 when the reader has acknowledged it, and waiting in between. A reader's
+// losses are kept with its connection and touched only when there is one.
 
 // Reason says why a message that matched was not delivered.
 type Reason uint8

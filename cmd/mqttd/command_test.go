@@ -42,6 +42,8 @@ func TestWrongUsageExits2(t *testing.T) {
 	assert.Equal(t, 2, code)
 	assert.Empty(t, stdout)
 	assert.Equal(t, "mqttd: port 99999: want 0 to 65535 (mqttd -h lists the flags)\n", stderr)
+	_, _, code = run(t, "-port", "99999", "-test-config")
+	assert.Equal(t, 2, code, "as the help says")
 }
 
 func TestHelpAndVersionExit0(t *testing.T) {

@@ -72,7 +72,7 @@ type override struct {
 }
 
 // configure puts together what the flags say, the file they name, and the environment. With a fault the
-// configuration is of no use. It may be called again, to look whether file and environment have changed.
+// configuration is of no use. It may be called again, to look whether the file has changed.
 func (c *command) configure(environment []string) (configuration, []fault) {
 	var fromFile, fromVariables []given
 	var faults, more []fault

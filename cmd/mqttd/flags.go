@@ -115,7 +115,8 @@ func usage(out io.Writer) {
 	fmt.Fprint(out, "mqttd is an MQTT broker for high fan-out on a LAN.\n\nUsage: mqttd [flags]\n\n"+
 		"  -c, -config, -config-file file\n    \tconfiguration in YAML: "+
 		"what -dump-config prints; sent HUP, mqttd reads it again\n"+
-		"  -test-config\n    \tlook for faults in file, environment and flags, and exit: 0, or 78 when there are any\n"+
+		"  -test-config\n    \tlook for faults in file, environment and flags, and exit: 0, 78 when file or\n"+
+		"    \tenvironment have any, 2 when only flags have\n"+
 		"  -dump-config\n    \tprint the configuration in force as a file, with where each value comes from, and exit\n"+
 		"  -v, -verbose\n    \t-log-level debug\n"+
 		"  -q, -quiet\n    \t-log-level error\n"+
@@ -136,9 +137,10 @@ func usage(out io.Writer) {
 	}
 	fmt.Fprintf(out, "\nIn the file -max-packet-size is max_packet_size, in the environment %s; README.md has the table.\n"+
 		"Flags win over the environment, and that over the file.\n"+
-		"Exit codes: 0 clean stop, 1 failed at run time, 2 wrong usage, 75 port taken or too few descriptors,\n"+
-		"78 wrong configuration file or environment.\n"+
-		"Signals: TERM and INT stop gracefully, a second one at once; HUP reads the configuration file again.\n",
+		"Exit codes: 0 clean stop, 1 failed at run time or stopped by a second signal, 2 wrong usage, 75 taken or\n"+
+		"missing: the port, that of -admin, the data directory, descriptors, 78 wrong configuration file or\n"+
+		"environment.\n"+
+		"Signals: TERM and INT stop gracefully, a second one at once; HUP reads the file of -c again.\n",
 		settingOf("max-packet-size").variable())
 }
 

@@ -13,7 +13,7 @@ const (
 	exitOK       = 0
 	exitFailed   = 1  // failed at run time, or ended by a second signal
 	exitUsage    = 2  // a flag is wrong
-	exitTryAgain = 75 // port taken or too few descriptors: starting again later may work
+	exitTryAgain = 75 // a port or the data directory is taken, or descriptors are too few: later it may work
 	exitConfig   = 78 // the configuration file or the environment is wrong
 )
 
