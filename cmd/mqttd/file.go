@@ -135,9 +135,8 @@ func (f *file) unreadable(content []byte) bool {
 
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
-// syntaxFault returns the line of an error of the YAML library, and its text without that. The library counts lines
-// from 1 when it splits the text into tokens, from 0 when it puts these together, and does not tell of the
-// first one.
+// syntaxFault returns the line of an error of the YAML library, and its text without that. Errors of the library's
+// scanner count lines from 1, those of its parser from 0, and line 1 is not reported.
 func syntaxFault(err error) (line int, format, text string) {
 	text = strings.TrimPrefix(err.Error(), "yaml: ")
 	if !strings.HasPrefix(text, "unknown anchor") { // of which it never says where

@@ -43,7 +43,7 @@ func main() {
 	os.Exit(serve(c, config))
 }
 
-// faultsMax bounds the faults that are told of: after some, one that comes of another is more likely. (chosen)
+// faultsMax bounds the faults that are told of: of so many, most are consequences of the first ones. (chosen)
 const faultsMax = 50
 
 // complain tells of faults, a line each but for those of the command line, and returns the exit code.

@@ -51,7 +51,7 @@ func (r *reloader) reload(environment []string) {
 		r.log.Error().Err(err).Msg("not reloaded: the configuration before stays in force")
 		return
 	}
-	// What changes is told at the more talkative of two levels.
+	// What changes is told at the more verbose of the old and the new level.
 	zerolog.SetGlobalLevel(min(r.inForce.logLevel, asked.logLevel))
 	tellOverrides(r.log, &asked)
 	changed, restart := zerolog.Dict(), []string{}

@@ -46,7 +46,7 @@ type setting struct {
 	flag  string
 	alias string // another name of the flag; empty: none
 	value func(*options) flag.Value
-	help  string // what the value is called stands in backquotes, once
+	help  string // the value's placeholder name is in backquotes, once
 	unset string // what the default means when that is no number, as the help is to say it
 }
 
