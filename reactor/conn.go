@@ -45,7 +45,6 @@ type conn struct {
 	// one, 0: none. Zero outside deliver.
 	firstSpan, lastSpan int32
 
-	loser      int32       // index in loop.losers plus one; 0: not there
 	losses     *Losses     // nil: none
 	delivered  uint64      // messages
 	backlog    backlog     // what waits for the reader

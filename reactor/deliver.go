@@ -204,11 +204,13 @@ func (l *loop) reader(id uint64) *conn {
 // missed counts QoS 0 messages for a client without a connection here: it is away, on another loop by now, or its
 // connection has just ended.
 func (l *loop) missed(id, messages uint64) {
-	reason := ReasonAbsent
-	if c := l.server.table.Resolve(session.Handle(id)); c == nil || c.loop == l && c.session.CleanSession {
-		reason = ReasonCutOff
+	c := l.server.table.Resolve(session.Handle(id))
+	if c == nil || c.loop == l && c.session.CleanSession {
+		l.tally.missed[ReasonCutOff] += messages
+		return
 	}
-	l.tally.missed[reason] += messages
+	c.session.Missed.Add(messages)
+	l.tally.missed[ReasonAbsent] += messages
 }
 
 // collect notes the run for each of its readers, merging it with the span before when they touch,

@@ -3,6 +3,7 @@ package reactor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -23,16 +24,16 @@ type ClientInfo struct {
 	ConnectedAt time.Time
 	Filters     int // subscriptions
 
-	// Its part of the loss ledger, since it connected. Matched is no count of its own: it is by definition
-	// Delivered + Dropped.Total() + WaitingMessages. What Server.Stats says is counted.
+	// Its part of the loss ledger: at QoS 0 since it connected, but for Dropped[ReasonAbsent], and above, since its
+	// session began, or the broker. Matched is no count of its own: it is by definition Delivered + Dropped.Total() +
+	// WaitingMessages. What Server.Stats says is counted.
 	Matched, Delivered uint64
 	Dropped            Losses
 	WaitingMessages    uint64
 	WaitingBytes       int
 	Congested          bool // its socket takes no more
 
-	// Its part of the ledger of QoS 1 and 2, since its session began, or the broker. Inflight messages were sent
-	// and are not acknowledged to the end.
+	// What of that is of QoS 1 and 2. Inflight messages were sent and are not acknowledged to the end.
 	Above          session.Book
 	QueuedMessages int
 	QueueBytes     int
@@ -82,9 +83,11 @@ func (s *Server) Clients(ctx context.Context, after, limit int) (list []ClientIn
 			break
 		}
 	}
-	slices.SortFunc(list, func(a, b ClientInfo) int { return cmp.Compare(a.Slot, b.Slot) })
+	slices.SortFunc(list, bySlot)
 	return list, next, nil
 }
+
+func bySlot(a, b ClientInfo) int { return cmp.Compare(a.Slot, b.Slot) }
 
 // occupants returns up to limit handles in slots from first on, and the last slot it has looked at, -1 when
 // that was the last of all.
@@ -130,9 +133,9 @@ func (s *Server) Client(ctx context.Context, clientID string) (info ClientInfo, 
 	if err != nil || now == nil {
 		return info, false, err
 	}
-	before := KernelInfo{}
+	before := &ClientInfo{Kernel: &KernelInfo{}}
 	if now.WaitingBytes > 0 && now.Kernel != nil {
-		before = *now.Kernel
+		before = now
 		select {
 		case <-time.After(verdictInterval):
 		case <-ctx.Done():
@@ -142,7 +145,7 @@ func (s *Server) Client(ctx context.Context, clientID string) (info ClientInfo, 
 		}
 	}
 	if now.Kernel != nil {
-		now.Verdict, now.VerdictWhy = judge(now.WaitingBytes, &before, now.Kernel)
+		now.Verdict, now.VerdictWhy = judge(before, now)
 	}
 	return *now, true, nil
 }
@@ -153,69 +156,54 @@ const verdictInterval = 100 * time.Millisecond
 
 // Top returns the up to n clients that have lost the most messages, and those for which the most bytes wait,
 // largest first, none with zero. When a loop does not answer until ctx is done, the others' are returned with
-// the error. Any goroutine may call it but a loop.
+// the error. Clients that come and go meanwhile may be missed. Any goroutine may call it but a loop.
 func (s *Server) Top(ctx context.Context, n int) (byLoss, byWaiting []ClientInfo, err error) {
-	var lossErr, waitingErr error
+	answers, errs := make([][]ClientInfo, len(s.loops)), make([]error, len(s.loops))
 	var wait sync.WaitGroup
-	wait.Go(func() {
-		byLoss, lossErr = s.top(ctx, n, (*loop).losing, func(c *conn) uint64 { return c.losses.Total() },
-			func(i *ClientInfo) uint64 { return i.Dropped.Total() })
-	})
-	wait.Go(func() {
-		byWaiting, waitingErr = s.top(ctx, n, (*loop).waitedFor, func(c *conn) uint64 { return uint64(c.bytesWaiting()) },
-			func(i *ClientInfo) uint64 { return uint64(i.WaitingBytes) })
-	})
+	for i, l := range s.loops {
+		wait.Go(func() { answers[i], errs[i] = s.topOf(ctx, l, n) })
+	}
 	wait.Wait()
-	return byLoss, byWaiting, cmp.Or(lossErr, waitingErr)
+	clients := slices.Concat(answers...)
+	slices.SortFunc(clients, bySlot)
+	clients = slices.CompactFunc(clients, func(a, b ClientInfo) bool { return a.Slot == b.Slot }) // it has moved
+	byLoss = largest(clients, n, func(i *ClientInfo) uint64 { return i.Dropped.Total() })
+	byWaiting = largest(clients, n, func(i *ClientInfo) uint64 { return uint64(i.WaitingBytes) })
+	return byLoss, byWaiting, errors.Join(errs...)
 }
 
-// top returns the n clients of some lists of each loop that rank highest. The lists are asked for in windows;
-// who changes place in them meanwhile may be missed.
-func (s *Server) top(ctx context.Context, n int, lists func(*loop) [][]*conn, rank func(*conn) uint64,
-	rankOf func(*ClientInfo) uint64) ([]ClientInfo, error) {
-	type answer struct {
-		infos []ClientInfo
-		more  bool
-	}
-	var best []ClientInfo
-	choose := func() {
-		slices.SortFunc(best, func(a, b ClientInfo) int {
-			return cmp.Or(cmp.Compare(rankOf(&b), rankOf(&a)), cmp.Compare(a.Slot, b.Slot))
-		})
-		seen := make(map[uint32]bool, len(best))
-		best = slices.DeleteFunc(best, func(i ClientInfo) bool {
-			again := seen[i.Slot]
-			seen[i.Slot] = true
-			return again
-		})
-		best = best[:min(n, len(best))]
-	}
-	loops := s.loops
-	for from := 0; len(loops) > 0; from += windowMax {
-		answers, err := query(ctx, s, loops, func(l *loop) answer {
-			part, more := window(from, lists(l)...)
-			return answer{l.topOf(part, n, rank), more}
-		})
-		for _, a := range answers {
-			best = append(best, a.infos...)
-		}
+// topOf returns those of Top that may be among a loop's clients, in no order. The loop looks through all of them a
+// window at a time, and tells more of the few only.
+func (s *Server) topOf(ctx context.Context, l *loop, n int) (infos []ClientInfo, err error) {
+	var lost, waiting []standing
+	for first := 0; first < s.table.Slots(); first += standingsMax {
+		found, err := queryOne(ctx, s, l, func(l *loop) []standing { return l.standings(first) })
 		if err != nil {
-			choose()
-			return best, err
+			return nil, err
 		}
-		if len(best) > 2*n {
-			choose()
-		}
-		var longer []*loop
-		for i, a := range answers {
-			if a.more {
-				longer = append(longer, loops[i])
-			}
-		}
-		loops = longer
+		lost = largest(append(lost, found...), n, func(s *standing) uint64 { return s.lost })
+		waiting = largest(append(waiting, found...), n, func(s *standing) uint64 { return s.waiting })
 	}
-	choose()
-	return best, nil
+	var handles []session.Handle
+	for _, s := range append(lost, waiting...) {
+		handles = append(handles, s.handle)
+	}
+	slices.Sort(handles)
+	for part := range slices.Chunk(slices.Compact(handles), windowMax) {
+		answer, err := queryOne(ctx, s, l, func(l *loop) []ClientInfo { return l.infosOf(part) })
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, answer...)
+	}
+	return infos, nil
+}
+
+// largest returns the up to n of a list that rank highest, highest first, none with zero. Equals keep their order.
+func largest[T any](list []T, n int, rank func(*T) uint64) []T {
+	best := slices.DeleteFunc(slices.Clone(list), func(v T) bool { return rank(&v) == 0 })
+	slices.SortStableFunc(best, func(a, b T) int { return cmp.Compare(rank(&b), rank(&a)) })
+	return best[:min(n, len(best))]
 }
 
 // Responsive returns nil when every loop answers before ctx is done. The error names those that do not.
@@ -238,7 +226,7 @@ func (s *Server) Ready() bool {
 func (l *loop) infosOf(handles []session.Handle) []ClientInfo {
 	infos := make([]ClientInfo, 0, len(handles))
 	for _, h := range handles {
-		if c := l.connected(h); c != nil {
+		if c := l.server.table.Resolve(h); l.serves(c) {
 			infos = append(infos, l.info(c))
 		}
 	}
@@ -247,7 +235,7 @@ func (l *loop) infosOf(handles []session.Handle) []ClientInfo {
 
 // examine answers for one connection, with what the kernel knows of it; nil when it has gone.
 func (l *loop) examine(c *conn) *ClientInfo {
-	if !c.live() || c.state != session.Connected {
+	if !l.serves(c) {
 		return nil
 	}
 	info := l.info(c)
@@ -255,13 +243,9 @@ func (l *loop) examine(c *conn) *ClientInfo {
 	return &info
 }
 
-// connected returns the connection of this loop that a handle names, if it was accepted and lives.
-func (l *loop) connected(h session.Handle) *conn {
-	c := l.server.table.Resolve(h)
-	if c == nil || c.loop != l || !c.live() || c.state != session.Connected {
-		return nil
-	}
-	return c
+// serves reports whether c, which may be nil, is the connection of a client that this loop has accepted.
+func (l *loop) serves(c *conn) bool {
+	return c != nil && c.loop == l && c.live() && c.state == session.Connected
 }
 
 func (l *loop) info(c *conn) ClientInfo {
@@ -274,6 +258,7 @@ func (l *loop) info(c *conn) ClientInfo {
 		ConnectedAt:     time.UnixMilli(c.since),
 		Filters:         c.session.FilterCount(),
 		Delivered:       c.delivered,
+		Dropped:         lossesOf(c.losses, c.session),
 		WaitingMessages: c.messagesWaiting(),
 		WaitingBytes:    c.bytesWaiting(),
 		Congested:       c.pace == blocked,
@@ -282,56 +267,49 @@ func (l *loop) info(c *conn) ClientInfo {
 		remote := address.AddrPort()
 		info.Remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
 	}
-	if c.losses != nil {
-		info.Dropped = *c.losses
-	}
-	info.Matched = info.Delivered + info.Dropped.Total() + info.WaitingMessages
-	if o := c.session.Outbox; o != nil {
-		info.QueuedMessages, info.QueueBytes = o.Waiting()
-		info.Inflight = o.Inflight()
-		info.Above = o.Book()
-	}
+	info.addOutbox(c.session.Outbox)
 	return info
 }
 
-// topOf returns the up to n connected clients of a list that rank highest, in no order.
-func (l *loop) topOf(list []*conn, n int, rank func(*conn) uint64) []ClientInfo {
-	type ranked struct {
-		conn *conn
-		rank uint64
+// addOutbox adds what an outbox knows, nil: nothing, to what is known of QoS 0.
+func (i *ClientInfo) addOutbox(o *session.Outbox) {
+	if o != nil {
+		i.QueuedMessages, i.QueueBytes = o.Waiting()
+		i.Inflight = o.Inflight()
+		i.Above = o.Book()
 	}
-	n = min(n, len(list))
-	best := make([]ranked, 0, n) // largest first
-	for _, c := range list {
-		if !c.live() || c.state != session.Connected { // another loop may have what it had
-			continue
-		}
-		entry := ranked{c, rank(c)}
-		if entry.rank == 0 ||
-			len(best) == n && (n == 0 || entry.rank <= best[n-1].rank) {
-			continue
-		}
-		at, _ := slices.BinarySearchFunc(best, entry, func(a, b ranked) int {
-			return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.conn.handle, b.conn.handle))
-		})
-		if at < len(best) && best[at] == entry { // it stands in two lists
-			continue
-		}
-		if len(best) == n {
-			best = best[:n-1]
-		}
-		best = slices.Insert(best, at, entry)
-	}
-	infos := make([]ClientInfo, len(best))
-	for i, b := range best {
-		infos[i] = l.info(b.conn)
-	}
-	return infos
+	i.Delivered += i.Above.Delivered
+	i.WaitingMessages += uint64(i.QueuedMessages)
+	i.WaitingBytes += i.QueueBytes
+	i.Matched = i.Delivered + i.Dropped.Total() + i.WaitingMessages
 }
 
-// losing returns lists of the connections with losses.
-func (l *loop) losing() [][]*conn { return [][]*conn{l.losers} }
+// standing is what makes a client one of Top.
+type standing struct {
+	handle        session.Handle
+	lost, waiting uint64 // messages; bytes
+}
 
-// waitedFor returns lists of the connections for which something may wait: because their sockets take no more,
-// until their turn comes, or behind retained messages. Some stand in two of them.
-func (l *loop) waitedFor() [][]*conn { return [][]*conn{l.congested, l.postponed, l.replaying} }
+// standingsMax is how many slots one question looks through at most. (measured: see BenchmarkStandingsQuestion)
+const standingsMax = 1024
+
+// standings returns those clients of this loop in the slots from first on that have lost anything, or for which
+// something waits.
+func (l *loop) standings(first int) (list []standing) {
+	table := l.server.table
+	for slot := first; slot < min(first+standingsMax, table.Slots()); slot++ {
+		_, c := table.At(slot)
+		if !l.serves(c) {
+			continue
+		}
+		stands := standing{c.handle, lossesOf(c.losses, c.session).Total(), uint64(c.bytesWaiting())}
+		if o := c.session.Outbox; o != nil {
+			_, bytes := o.Waiting()
+			stands.waiting += uint64(bytes)
+		}
+		if stands.lost > 0 || stands.waiting > 0 {
+			list = append(list, stands)
+		}
+	}
+	return list
+}

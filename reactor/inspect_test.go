@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -172,12 +173,12 @@ func TestTopNamesWhoLostTheMost(t *testing.T) {
 	assert.Empty(t, none)
 }
 
-// A client is found wherever it stands, once, with what waits behind retained messages too.
+// A client is found wherever what it is to get waits.
 func TestTopFindsAllForWhomSomethingWaits(t *testing.T) {
 	s := stillServer(t, 1)
 	l := s.loops[0]
 	var stands []*conn
-	for n := range 4 {
+	for n := range 5 {
 		c, _ := join(t, l, fmt.Sprint("client-", n))
 		stands = append(stands, c)
 	}
@@ -185,36 +186,87 @@ func TestTopFindsAllForWhomSomethingWaits(t *testing.T) {
 	stands[1].pace, stands[1].replay = held, &replay{live: backlog{messages: 2, bytes: 200}}
 	stands[2].pace, stands[2].backlog.messages, stands[2].backlog.bytes = blocked, 1, 100
 	stands[2].replay = &replay{live: backlog{messages: 2, bytes: 200}}
-	stands[3].pace, stands[3].backlog.messages, stands[3].backlog.bytes = blocked, 1, 50
-	l.postponed = stands[0:1]
-	l.replaying = stands[1:3]
-	l.congested = stands[2:4]
-	part, more := window(0, l.waitedFor()...)
-	assert.False(t, more)
+	meet(t, l, "queue").subscribed(codec.QoS1, "a")
+	meet(t, l, "publisher").send(above(codec.QoS1, 1, "a", strings.Repeat("x", 1000)))
+	answering(t, s)
+	_, byWaiting, err := s.Top(within(t, patience), 10)
+	require.NoError(t, err)
 	var found []string
-	for _, info := range l.topOf(part, 3, func(c *conn) uint64 { return uint64(c.bytesWaiting()) }) {
-		found = append(found, fmt.Sprintf("%s %d %d", info.ClientID, info.WaitingMessages, info.WaitingBytes))
+	for _, info := range byWaiting {
+		require.Equal(t, info.Matched, info.WaitingMessages)
+		found = append(found, fmt.Sprintf("%s %d %d", info.ClientID, info.WaitingMessages, info.WaitingBytes/100))
 	}
-	assert.Equal(t, []string{"client-2 3 300", "client-1 2 200", "client-0 1 100"}, found)
+	assert.Equal(t, []string{"queue 1 10", "client-2 3 3", "client-1 2 2", "client-0 1 1"}, found)
 }
 
-func TestWindow(t *testing.T) {
-	var all []int
-	for n := range 3*windowMax + 10 {
-		all = append(all, n)
+// What a client that does not acknowledge loses is its own loss wherever losses are told, and its verdict.
+func TestLossesAboveQoS0AreTheClients(t *testing.T) {
+	var log text
+	s := startQuiet(t, func(c *Config) {
+		c.Loops, c.MaxInflight, c.QueuedMessagesMax = 2, 20, 10
+		c.Log = zerolog.New(&log)
+	})
+	lazy, zero, publisher := connect(t, s, "lazy"), connect(t, s, "zero"), connect(t, s, "publisher")
+	lazy.send(codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "a", QoS: codec.QoS1}}))
+	require.Equal(t, codec.SUBACK, lazy.next().Type)
+	zero.subscribe("a")
+	for id := range uint16(100) {
+		publisher.send(above(codec.QoS1, id+1, "a", "x"))
+		require.Equal(t, codec.PUBACK, publisher.next().Type)
 	}
-	lists := [][]int{all[:100], nil, all[100:700], all[700:]}
-	var seen []int
-	for from, more := 0, true; more; from += windowMax {
-		var part []int
-		part, more = window(from, lists...)
-		assert.LessOrEqual(t, len(part), windowMax)
-		seen = append(seen, part...)
+	for range 20 {
+		require.Equal(t, codec.PUBLISH, lazy.next().Type)
 	}
-	assert.Equal(t, all, seen)
-	part, more := window(10_000, lists...)
-	assert.Empty(t, part)
-	assert.False(t, more)
+	byLoss, byWaiting, err := s.Top(within(t, patience), 10)
+	require.NoError(t, err)
+	require.Len(t, byLoss, 1)
+	assert.Equal(t, ClientLoss{"lazy", Losses{ReasonQueueFull: 70}, 70}, byLoss[0].Loss())
+	assert.EqualValues(t, 100, byLoss[0].Matched)
+	require.Len(t, byWaiting, 1)
+	assert.EqualValues(t, 30, byWaiting[0].Waiting().Messages)
+	assert.Equal(t, s.Stats().QueueBytes, byWaiting[0].Waiting().Bytes)
+	list, _ := s.sys.clientValues(within(t, patience))
+	loss := `{"client_id":"lazy","dropped":{"queue_full":70},"lost":70}`
+	assert.Contains(t, list, sysValue{"$SYS/mqttd/clients/lazy/loss", loss})
+	assert.Contains(t, list, sysValue{"$SYS/mqttd/top/loss", "[" + loss + "]"})
+	eventually(t, "the kernel has sent what it has", func() bool {
+		info, ok, err := s.Client(within(t, patience), "lazy")
+		require.NoError(t, err)
+		require.True(t, ok)
+		return info.Verdict == VerdictReader && strings.Contains(info.VerdictWhy, "acknowledges none")
+	})
+
+	lazy.send(codec.AppendDisconnect(nil))
+	lazy.expectClosed()
+	eventually(t, "the log tells of all that it has lost", func() bool {
+		return strings.Contains(log.String(), `"client_id":"lazy","dropped":100,"reason":"sent DISCONNECT"`)
+	})
+	st := s.Stats()
+	assert.EqualValues(t, 30, st.Total().Dropped[ReasonCutOff])
+}
+
+// A client that comes back is told of with what it lost while it was away, at any QoS.
+func TestLossesWhileAway(t *testing.T) {
+	var log text
+	s := stillServer(t, 2)
+	s.config.QueuedMessagesMax = 3
+	s.log = zerolog.New(&log)
+	meet(t, s.loops[0], "reader", persistent).subscribed(codec.QoS1, "a").subscribed(codec.QoS0, "b").leave()
+	publisher := meet(t, s.loops[0], "publisher")
+	for id := range uint16(5) {
+		publisher.send(above(codec.QoS1, id+1, "a", "x"))
+		publisher.send(publish("b", "x"))
+	}
+	for range 2 { // on another loop, and with nothing lost in between
+		reader := meet(t, s.loops[1], "reader", persistent)
+		info := s.loops[1].info(reader.conn)
+		assert.Equal(t, Losses{ReasonQueueFull: 2, ReasonAbsent: 5}, info.Dropped)
+		assert.EqualValues(t, 10, info.Matched)
+		assert.Contains(t, log.String(), `"session_present":true,"dropped":7`)
+		reader.leave()
+	}
+	st := s.Stats()
+	assert.Equal(t, Losses{ReasonQueueFull: 2, ReasonAbsent: 5}, st.Total().Dropped)
 }
 
 func TestTopWithoutLosses(t *testing.T) {
@@ -319,19 +371,22 @@ func BenchmarkClientsQuestion(b *testing.B) {
 	}
 }
 
-// BenchmarkTopQuestion looks through as many losers as one question may be about.
-func BenchmarkTopQuestion(b *testing.B) {
+// BenchmarkStandingsQuestion looks through as many slots as one question does, of clients of which a tenth has lost
+// something.
+func BenchmarkStandingsQuestion(b *testing.B) {
 	s := stillServer(b, 1)
 	l := s.loops[0]
-	for n := range 8000 {
+	for n := range 8 * standingsMax {
 		c, _ := join(b, l, fmt.Sprint("client-", n), "a")
-		l.lose(c, ReasonSlow, uint64(n*7919%8000)+1)
+		l.subscribe(c, grant{"b", codec.QoS1})
+		if n%10 == 0 {
+			l.lose(c, ReasonSlow, 1)
+		}
 	}
-	from := 0
+	first := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		part, _ := window(from, l.losers)
-		l.topOf(part, 10, func(c *conn) uint64 { return c.losses.Total() })
-		from = (from + windowMax) % 7680
+		l.standings(first) // others each time: cold ones
+		first = (first + standingsMax) % (8 * standingsMax)
 	}
 }

@@ -1,14 +1,18 @@
 package reactor
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"mqttd/session"
+)
 
 // The loss ledger: for every reader, and for all together, to the message,
 //
 //	matched = delivered + dropped, by reason + waiting
 //
-// A message is matched when it meets a subscription of a reader, connected or away, delivered when the kernel's
-// socket has taken all of it, above QoS 0 when the reader has acknowledged it, and waiting in between. A reader's
-// losses are kept with its connection and touched only when there is one.
+// A message is matched when it meets a subscription, of a client that is away, too. At QoS 0 it is delivered when the
+// kernel's socket has taken all of it, above when the client has acknowledged it, and waiting in between. A reader's
+// losses at QoS 0 are kept with its connection and touched only when there is one, those above with its outbox.
 
 // Reason says why a message that matched was not delivered.
 type Reason uint8
@@ -56,6 +60,22 @@ func (l Losses) Total() (n uint64) {
 	return n
 }
 
+// lossesOf returns what a client has lost: at QoS 0 since it connected, but for what came while it was away, and
+// above, since its session began, or the broker. Only who owns the session may call it.
+func lossesOf(connection *Losses, s *session.Session) (all Losses) {
+	if connection != nil {
+		all = *connection
+	}
+	all[ReasonAbsent] += s.Missed.Load()
+	if s.Outbox != nil {
+		book := s.Outbox.Book()
+		all[ReasonQueueFull] += book.Refused - book.MemoryFull
+		all[ReasonMemory] += book.MemoryFull
+		all[ReasonCutOff] += book.Ended
+	}
+	return all
+}
+
 // MarshalJSON writes an object with the reasons that are not zero.
 func (l Losses) MarshalJSON() ([]byte, error) {
 	byReason := make(map[string]uint64)
@@ -74,23 +94,9 @@ func (l *loop) lose(c *conn, reason Reason, messages uint64) {
 	}
 	if c.losses == nil {
 		c.losses = new(Losses)
-		l.losers = append(l.losers, c)
-		c.loser = int32(len(l.losers))
 	}
 	c.losses[reason] += messages
 	l.dropped[reason].add(messages)
-}
-
-// forgetLoser takes c out of the list of those with losses.
-func (l *loop) forgetLoser(c *conn) {
-	if c.loser == 0 {
-		return
-	}
-	last := l.losers[len(l.losers)-1]
-	l.losers[c.loser-1], last.loser = last, c.loser
-	l.losers[len(l.losers)-1] = nil
-	l.losers = l.losers[:len(l.losers)-1]
-	c.loser = 0
 }
 
 // tally is what a loop counts per reader, taken into its counters once per turn.

@@ -61,9 +61,10 @@ func (n *lines) connected(s *Server, c *conn, present bool) {
 	if !s.logs(zerolog.InfoLevel) || !s.mayLog(&n.connects) {
 		return
 	}
-	s.log.Info().Str("client_id", cut(c.session.ClientID)).Stringer("remote", c.gc.RemoteAddr()).
+	event := s.log.Info().Str("client_id", cut(c.session.ClientID)).Stringer("remote", c.gc.RemoteAddr()).
 		Stringer("proto", c.session.Version).Uint16("keepalive", c.session.KeepAliveSeconds).
-		Bool("clean", c.session.CleanSession).Bool("session_present", present).Msg("client connected")
+		Bool("clean", c.session.CleanSession).Bool("session_present", present)
+	dropped(event, c).Msg("client connected")
 }
 
 // disconnected tells of a connection that ended. One that was never accepted is the peer's
@@ -80,10 +81,18 @@ func (n *lines) disconnected(s *Server, c *conn) {
 	if c.session != nil {
 		event = event.Str("client_id", cut(c.session.ClientID))
 	}
-	if c.losses != nil {
-		event = event.Uint64("dropped", c.losses.Total())
+	dropped(event, c).Str("reason", c.reason.Error()).Msg("client disconnected")
+}
+
+// dropped notes how many messages a client has lost, if there are any. See lossesOf.
+func dropped(event *zerolog.Event, c *conn) *zerolog.Event {
+	if c.session == nil {
+		return event
 	}
-	event.Str("reason", c.reason.Error()).Msg("client disconnected")
+	if lost := lossesOf(c.losses, c.session); lost != (Losses{}) {
+		return event.Uint64("dropped", lost.Total())
+	}
+	return event
 }
 
 // stranger tells of a client of another protocol, when it is known which: whoever runs the broker may want to

@@ -87,7 +87,6 @@ type loop struct {
 	unsent  []*conn          // whose outboxes wait for the store
 	parked  []*conn          // whose CONNACK waits for it, in order
 
-	losers    []*conn // those with losses, until they are buried
 	expired   []*conn // silent for too long, to be closed
 	reaped    []*conn // closed, to be buried
 	buried    []*conn // buried, to be released after the flush

@@ -10,7 +10,7 @@ import (
 // A question is how others learn of what is loop-confined: it goes to the loop by letter, the loop answers it
 // in its turn, and the answer is a copy. Between two looks at its clients' input a loop opens at most
 // questionsMax of them, and each does a bounded piece of work, 0.2 ms at most: what takes more is asked in
-// pieces, see window.
+// pieces.
 
 // questionsMax is how many questions may wait for one loop; who comes then waits outside. So one that stands
 // still is not buried in questions. (chosen)
@@ -64,17 +64,4 @@ func queryOne[T any](ctx context.Context, s *Server, l *loop, question func(*loo
 	case <-s.stopped:
 		return answer, ErrStopped
 	}
-}
-
-// window returns the part of some lists, taken for one, that one question is about, and whether there is more
-// behind it.
-func window[T any](from int, lists ...[]T) (part []T, more bool) {
-	for _, list := range lists {
-		skipped := min(from, len(list))
-		from -= skipped
-		taken := min(windowMax-len(part), len(list)-skipped)
-		part = append(part, list[skipped:skipped+taken]...)
-		more = more || skipped+taken < len(list)
-	}
-	return part, more
 }

@@ -223,10 +223,7 @@ func TestReplayMovesWithTheSession(t *testing.T) {
 	reader.leave()
 	here.list(&here.congested, reader.conn, inCongested) // until the next look
 	found := make(chan int)
-	go func() {
-		byWaiting := func(c *conn) uint64 { return uint64(c.bytesWaiting()) }
-		found <- len(here.topOf(here.congested, 10, byWaiting))
-	}()
+	go func() { found <- len(here.standings(0)) }()
 	again := meet(t, s.loops[1], "reader", persistent)
 	require.Zero(t, <-found)
 	var topics []string

@@ -87,7 +87,6 @@ func (l *loop) bury(c *conn) {
 			}
 		}
 	}
-	l.forgetLoser(c)
 	l.server.lines.disconnected(l.server, c)
 }
 

@@ -17,14 +17,37 @@ const (
 	VerdictBroker Verdict = "broker"
 )
 
-// judge finds the verdict, and a sentence why, from the bytes that wait in the broker and from what the kernel
-// said at two times; a zero before stands for the connection's start.
-func judge(waitingBytes int, before, now *KernelInfo) (Verdict, string) {
+// judge finds the verdict, and a sentence why, from what the loop and the kernel said at two times; a zero before
+// stands for the connection's start.
+func judge(before, now *ClientInfo) (Verdict, string) {
+	backlogBytes := now.WaitingBytes - now.QueueBytes
+	if backlogBytes > 0 {
+		return judgeKernel(backlogBytes, before.Kernel, now.Kernel)
+	}
+	acknowledged := now.Above.Delivered - before.Above.Delivered
+	switch {
+	case now.QueuedMessages == 0:
+		return VerdictHealthy, "Nothing waits for it."
+	case acknowledged > 0 && now.QueuedMessages <= now.Inflight:
+		return VerdictHealthy, "It acknowledges what it is sent, and no more waits."
+	case now.Kernel.SendQueueBytes > 0:
+		return judgeKernel(now.QueueBytes, before.Kernel, now.Kernel)
+	case now.Inflight == 0:
+		return VerdictBroker, fmt.Sprintf("%d messages wait in the broker, and none is on its way.", now.QueuedMessages)
+	case acknowledged == 0:
+		return VerdictReader, fmt.Sprintf("It has got %d messages and acknowledges none; %d wait for that.",
+			now.Inflight, now.QueuedMessages)
+	default:
+		return VerdictReader, fmt.Sprintf("It acknowledges more slowly than messages come: %d wait, %d of them sent.",
+			now.QueuedMessages, now.Inflight)
+	}
+}
+
+// judgeKernel is judge for a client whose socket has to take more.
+func judgeKernel(waitingBytes int, before, now *KernelInfo) (Verdict, string) {
 	busy, closed := now.Busy-before.Busy, now.ReceiverLimited-before.ReceiverLimited
 	resent := now.Retransmits - before.Retransmits
 	switch {
-	case waitingBytes == 0:
-		return VerdictHealthy, "Nothing waits for it."
 	case now.SendQueueBytes == 0:
 		return VerdictBroker, fmt.Sprintf("%d bytes wait in the broker while the kernel's send queue is empty.",
 			waitingBytes)

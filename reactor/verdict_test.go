@@ -40,7 +40,37 @@ func TestJudge(t *testing.T) {
 			VerdictNetwork, "sent again 2 times"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, why := judge(test.waiting, &test.before, &test.now)
+			got, why := judge(&ClientInfo{Kernel: &test.before}, &ClientInfo{Kernel: &test.now, WaitingBytes: test.waiting})
+			assert.Equal(t, test.want, got)
+			assert.Contains(t, why, test.why)
+		})
+	}
+}
+
+// Messages that wait for acknowledgements are judged by these, unless the socket takes no more.
+func TestJudgeAboveQoS0(t *testing.T) {
+	empty, full := KernelInfo{WindowBytes: 1000}, KernelInfo{SendQueueBytes: 1000}
+	for _, test := range []struct {
+		name             string
+		queued, inflight int
+		acknowledged     uint64 // between the two looks
+		now              KernelInfo
+		want             Verdict
+		why              string
+	}{
+		{"nothing waits", 0, 0, 7, empty, VerdictHealthy, "Nothing waits"},
+		{"it acknowledges", 20, 20, 100, full, VerdictHealthy, "It acknowledges"},
+		{"it acknowledges nothing", 30, 20, 0, empty, VerdictReader, "20 messages and acknowledges none; 30 wait"},
+		{"it acknowledges too slowly", 30, 20, 1, empty, VerdictReader, "30 wait, 20 of them sent"},
+		{"it does not read", 30, 20, 0, full, VerdictReader, "window is zero"},
+		{"the broker does not send", 30, 0, 0, empty, VerdictBroker, "30 messages wait"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			info := ClientInfo{WaitingBytes: 70 * test.queued, QueueBytes: 70 * test.queued, QueuedMessages: test.queued}
+			before, now := info, info
+			before.Above.Delivered, before.Kernel = 5, &KernelInfo{}
+			now.Above.Delivered, now.Kernel, now.Inflight = 5+test.acknowledged, &test.now, test.inflight
+			got, why := judge(&before, &now)
 			assert.Equal(t, test.want, got)
 			assert.Contains(t, why, test.why)
 		})

@@ -55,9 +55,11 @@ type Limits struct {
 
 // Book counts messages above QoS 0 for one client: Matched = Delivered + Dropped + Waiting.
 type Book struct {
-	Matched   uint64 // added to the outbox, or refused for want of room
-	Delivered uint64 // acknowledged by PUBACK or PUBREC
-	Refused   uint64 // for want of room
+	Matched    uint64 // added to the outbox, or refused for want of room
+	Delivered  uint64 // acknowledged by PUBACK or PUBREC
+	Refused    uint64 // for want of room
+	MemoryFull uint64 // of Refused: there was none for any client
+	Ended      uint64 // waited when the session ended: with Refused these are Dropped
 }
 
 // NewOutbox returns an empty outbox. number is that of the session in the store, 0 if it is not kept.
@@ -109,6 +111,9 @@ func (o *Outbox) Add(tx *store.Tx, m *Message, qos codec.QoS, limits Limits) (v 
 	o.book.Matched++
 	if v != Queued {
 		o.book.Refused++
+	}
+	if v == MemoryFull {
+		o.book.MemoryFull++
 	}
 	return v, wake
 }
@@ -346,6 +351,7 @@ func (o *Outbox) Close(tx *store.Tx) (lost [3]uint64) {
 		}
 		f.entries, f.sent, f.resent = nil, 0, 0
 	}
+	o.book.Ended += lost[codec.QoS1] + lost[codec.QoS2]
 	return lost
 }
 

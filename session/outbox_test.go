@@ -204,7 +204,11 @@ func TestOutboxBounds(t *testing.T) {
 			messages, bytes := o.Waiting()
 			require.Equal(t, c.want, messages)
 			require.Equal(t, c.want*size, bytes)
-			require.Equal(t, Book{Matched: 100, Refused: uint64(100 - c.want)}, o.Book())
+			want := Book{Matched: 100, Refused: uint64(100 - c.want)}
+			if c.verdict == MemoryFull {
+				want.MemoryFull = want.Refused
+			}
+			require.Equal(t, want, o.Book())
 			require.Equal(t, [3]uint64{codec.QoS1: uint64(c.want)}, o.Close(nil))
 			require.Zero(t, q.Messages()+q.Bytes()+q.Entries())
 			v, wake := addTo(o, "x", codec.QoS1, c.limits)
@@ -610,6 +614,9 @@ func (m *outboxModel) add(tx *store.Tx, message *Message, model *modelMessage) {
 	} else {
 		m.book.Refused++
 	}
+	if v == MemoryFull {
+		m.book.MemoryFull++
+	}
 }
 
 func (m *outboxModel) append(tx *store.Tx, which int, e *modelEntry) {
@@ -789,6 +796,7 @@ func (m *outboxModel) close() {
 	tx := m.store.Begin()
 	defer tx.End()
 	require.Equal(m.t, want, m.outbox.Close(tx))
+	m.book.Ended += want[codec.QoS1] + want[codec.QoS2]
 	if m.number != 0 {
 		tx.DeleteSession(m.number)
 		tx.PutSession(m.number+10, store.Session{ClientID: "another"}, true)

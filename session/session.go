@@ -3,6 +3,7 @@ package session
 import (
 	"iter"
 	"strings"
+	"sync/atomic"
 
 	"mqttd/codec"
 	"mqttd/session/store"
@@ -32,6 +33,9 @@ type Session struct {
 	Outbox *Outbox
 
 	Group int // of its subscriptions in the router
+
+	// Missed counts the QoS 0 messages that came while the client was away. Any goroutine may add and load.
+	Missed atomic.Uint64
 
 	filters    filters             // Topic Filters and granted QoS
 	levels     int                 // of filters
