@@ -9,34 +9,44 @@ import (
 	"mqttd/session"
 )
 
-// onConnect checks a CONNECT, takes a slot and the Client Identifier, and answers. When another
-// connection has the identifier, the answer waits until that one is gone.
+// onConnect takes a client in, or refuses it and says so in the log.
 func (l *loop) onConnect(c *conn, f codec.Frame) error {
 	p, err := codec.ParseConnect(f)
-	if errors.Is(err, codec.ErrUnsupportedVersion) {
-		return l.refuse(codec.UnacceptableProtocolVersion, err) // [MQTT-3.1.2-2]
+	switch {
+	case errors.Is(err, codec.ErrUnsupportedVersion):
+		err = l.refuse(codec.UnacceptableProtocolVersion, versionRefused(p.Version)) // [MQTT-3.1.2-2]
+	case err == nil:
+		err = l.admit(c, &p)
 	}
-	if err != nil {
-		return err
+	var why refused
+	if errors.As(err, &why) {
+		l.server.lines.refused(l.server, c, &p, why)
 	}
-	clientID, err := l.config.clientIDOf(&p)
+	return err
+}
+
+// admit checks a CONNECT, takes a slot and the Client Identifier, and answers. When another
+// connection has the identifier, the answer waits until that one is gone.
+func (l *loop) admit(c *conn, p *codec.Connect) error {
+	clientID, err := l.config.clientIDOf(p)
 	if err != nil {
 		return l.refuse(codec.IdentifierRejected, err)
 	}
-	if err := l.checkWill(&p); err != nil {
+	if err := l.checkWill(p); err != nil {
 		return err
 	}
 	if authenticate := l.config.Authenticate; authenticate != nil {
-		if code := authenticate(&p); code != codec.Accepted {
-			return l.refuse(code, fmt.Errorf("login refused: %s", code))
+		if code := authenticate(p); code != codec.Accepted {
+			return l.refuse(code, refused{fmt.Errorf("login refused: %s", code), "check its user name and password"})
 		}
 	}
 	handle, ok := l.server.table.Acquire(c, l.server.clients.Known([]byte(clientID)))
 	if !ok {
 		l.refusedFull.add(1)
+		l.server.lines.full(l.server)
 		return l.refuse(codec.ServerUnavailable, errFull)
 	}
-	c.session = session.New(handle, clientID, &p)
+	c.session = session.New(handle, clientID, p)
 	c.handle = handle
 	c.decoder.SetVersion(p.Version)
 	if previous := l.server.clients.Claim(clientID, c); previous != nil {
@@ -47,14 +57,17 @@ func (l *loop) onConnect(c *conn, f codec.Frame) error {
 	return nil
 }
 
-// clientIDOf returns the Client Identifier to use, or why the client must be told 0x02. An empty
+// clientIDOf returns the Client Identifier to use, or the refused of a client that must be told 0x02. An empty
 // one is replaced if the client asks for a Clean Session [MQTT-3.1.3-6] [MQTT-3.1.3-7], and
 // refused otherwise [MQTT-3.1.3-8]; in MQTT 3.1 it is never allowed. That version's bound of 23
 // characters is not enforced: its clients exceed it, and every broker lets them.
 func (c *Config) clientIDOf(p *codec.Connect) (string, error) {
 	switch {
 	case len(p.ClientID) > c.ClientIDBytesMax:
-		return "", fmt.Errorf("client identifier has %d bytes; see -max-client-id", len(p.ClientID))
+		return "", refused{
+			fmt.Errorf("client identifier of %d bytes: at most %d are allowed", len(p.ClientID), c.ClientIDBytesMax),
+			"shorten it, or raise -max-client-id",
+		}
 	case len(p.ClientID) > 0:
 		return string(p.ClientID), nil
 	case p.Version == codec.Version31:
@@ -73,7 +86,10 @@ func (l *loop) checkWill(p *codec.Connect) error {
 		return nil
 	case len(p.Will.Payload) > l.config.WillBytesMax:
 		l.willsRefused.add(1)
-		return refused{fmt.Errorf("will has a payload of %d bytes; see -max-will-size", len(p.Will.Payload))}
+		return refused{
+			fmt.Errorf("will payload of %d bytes: at most %d are allowed", len(p.Will.Payload), l.config.WillBytesMax),
+			"shorten it, or raise -max-will-size",
+		}
 	default:
 		return l.config.Topics.CheckName(p.Will.Topic)
 	}
@@ -81,14 +97,26 @@ func (l *loop) checkWill(p *codec.Connect) error {
 
 // refuse answers CONNECT with a code and ends the connection for the reason given
 // [MQTT-3.2.2-5].
-func (l *loop) refuse(code codec.ConnackCode, reason error) error {
+func (l *loop) refuse(code codec.ConnackCode, why error) error {
 	l.connectsRefused.add(1)
 	l.replies = codec.AppendConnack(l.replies, codec.Connack{Code: code})
-	return refused{reason}
+	return why
 }
 
-// refused is the end of a connection that got a CONNACK with a code: no violation.
-type refused struct{ error }
+// refused is why a well-formed CONNECT is not accepted, and what may be done about it: no violation.
+type refused struct {
+	error
+	remedy string
+}
+
+// versionRefused says that a protocol level, which is not a Version here, is not supported.
+func versionRefused(level codec.Version) error {
+	reason := fmt.Errorf("protocol level %d is not supported", level)
+	if level == 5 {
+		reason = errors.New("MQTT 5 is not supported yet")
+	}
+	return refused{reason, "have it use MQTT 3.1.1, which is protocol level 4"}
+}
 
 // accept answers c's CONNECT with CONNACK 0x00, as nobody else has its Client Identifier. What the client is sent
 // because of the session that it has, or resumes, follows.
@@ -124,7 +152,10 @@ func connectPatience(timeout time.Duration) uint32 {
 }
 
 var (
-	errFull            = errors.New("server full; see -max-clients")
-	errClientIDEmpty   = errors.New("empty client identifier without clean session [MQTT-3.1.3-8]")
-	errClientIDEmpty31 = errors.New("empty client identifier in MQTT 3.1")
+	errFull          = refused{errors.New("server full"), "raise -max-clients"}
+	errClientIDEmpty = refused{
+		errors.New("empty client identifier without clean session [MQTT-3.1.3-8]"),
+		"give it a client identifier, or have it ask for a clean session",
+	}
+	errClientIDEmpty31 = refused{errors.New("empty client identifier in MQTT 3.1"), "give it a client identifier"}
 )

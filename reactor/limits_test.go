@@ -75,9 +75,9 @@ func TestTheLogNamesTheLimitThatWasPassed(t *testing.T) {
 		connects("a", ""), []byte("\x30\xe6\x07"))
 	ends("topic name has more levels than allowed: 4 of at most 3; see -max-topic-length and -max-topic-levels",
 		connects("a", ""), []byte("\x30\x09\x00\x07a/b/c/d"))
-	ends("client identifier has 31 bytes; see -max-client-id", connects(strings.Repeat("i", 31), ""))
-	ends("will has a payload of 41 bytes; see -max-will-size", connects("a", strings.Repeat("w", 41)))
+	ends("client identifier of 31 bytes: at most 30 are allowed", connects(strings.Repeat("i", 31), ""))
+	ends("will payload of 41 bytes: at most 40 are allowed", connects("a", strings.Repeat("w", 41)))
 	dial(t, s).sendConnect("a")
 	eventually(t, "it has a place", func() bool { return s.Stats().Clients == 1 })
-	ends("server full; see -max-clients", connects("b", ""))
+	ends("see -max-clients", connects("b", ""))
 }

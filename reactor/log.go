@@ -12,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
+
+	"mqttd/codec"
 )
 
 // lines writes the log lines whose number clients decide, and collapses them to a count when
@@ -22,6 +24,8 @@ type lines struct {
 	connects, disconnects lineLimit
 	strangers             lineLimit // connections that were never accepted
 	refusals              lineLimit // messages for $SYS
+	filters               lineLimit
+	fulls                 seldomLine
 	retainedFulls         seldomLine
 	queueFulls            seldomLine
 	queuesFulls           seldomLine
@@ -68,8 +72,11 @@ func (n *lines) connected(s *Server, c *conn, present bool) {
 }
 
 // disconnected tells of a connection that ended. One that was never accepted is the peer's
-// affair: a debug line.
+// affair: a debug line, unless it had a line when it was refused.
 func (n *lines) disconnected(s *Server, c *conn) {
+	if errors.As(c.reason, new(refused)) {
+		return
+	}
 	level, limit := zerolog.InfoLevel, &n.disconnects
 	if !c.connected {
 		level, limit = zerolog.DebugLevel, &n.strangers
@@ -93,6 +100,35 @@ func dropped(event *zerolog.Event, c *conn) *zerolog.Event {
 		return event.Uint64("dropped", lost.Total())
 	}
 	return event
+}
+
+// refused tells of a client whose CONNECT, as far as it was read, was not accepted.
+func (n *lines) refused(s *Server, c *conn, p *codec.Connect, why refused) {
+	if !s.logs(zerolog.InfoLevel) || !s.mayLog(&n.strangers) {
+		return
+	}
+	event := s.log.Info()
+	if len(p.ClientID) > 0 {
+		event = event.Str("client_id", cut(string(p.ClientID)))
+	}
+	event.Stringer("remote", c.gc.RemoteAddr()).Str("reason", why.Error()).Str("remedy", why.remedy).Msg("client refused")
+}
+
+// full tells that as many clients are connected as may.
+func (n *lines) full(s *Server) {
+	if !n.fulls.allow() {
+		return
+	}
+	s.log.Warn().Int("clients", s.table.Len()).Msg("server full: clients are refused; see -max-clients")
+}
+
+// filterRefused tells of a filter that SUBACK refuses, and why: the client is told no more than that, a debug line.
+func (n *lines) filterRefused(s *Server, c *conn, filter []byte, why error) {
+	if !s.logs(zerolog.DebugLevel) || !s.mayLog(&n.filters) {
+		return
+	}
+	s.log.Debug().Str("client_id", cut(c.clientID())).Str("filter", cut(string(filter))).Str("reason", why.Error()).
+		Msg("filter refused")
 }
 
 // stranger tells of a client of another protocol, when it is known which: whoever runs the broker may want to
@@ -207,7 +243,7 @@ func (n *lines) tick(s *Server) {
 		name  string
 	}{
 		{&n.connects, "connected"}, {&n.disconnects, "disconnected"},
-		{&n.strangers, "turned away"}, {&n.refusals, "publishing to $SYS"},
+		{&n.strangers, "turned away"}, {&n.refusals, "publishing to $SYS"}, {&n.filters, "with filters"},
 	} {
 		if more := s.newSecond(kind.limit); more > 0 {
 			s.log.Info().Int64("more", more).Msgf("more clients %s than log lines are written for", kind.name)

@@ -28,20 +28,17 @@ func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
 			return err
 		}
 	}
-	limits := l.config
 	l.codes = l.codes[:0]
-	granted := make([]grant, 0, min(p.Count, limits.SubscribeFiltersMax))
+	granted := make([]grant, 0, min(p.Count, l.config.SubscribeFiltersMax))
 	for filter, wanted, ok := p.Next(); ok; filter, wanted, ok = p.Next() {
-		code := codec.GrantFailure
-		if len(l.codes) < limits.SubscribeFiltersMax && limits.Topics.CheckFilter(filter) == nil &&
-			l.subscribe(c, grant{string(filter), wanted}) {
-			code = wanted
-			granted = append(granted, grant{string(filter), wanted})
-		}
-		if code == codec.GrantFailure {
+		if err := l.trySubscribe(c, filter, wanted); err != nil {
 			l.filtersRefused.add(1)
+			l.server.lines.filterRefused(l.server, c, filter, err)
+			l.codes = append(l.codes, byte(codec.GrantFailure))
+			continue
 		}
-		l.codes = append(l.codes, byte(code))
+		granted = append(granted, grant{string(filter), wanted})
+		l.codes = append(l.codes, byte(wanted))
 	}
 	l.replies = codec.AppendSuback(l.replies, p.PacketID, l.codes)
 	l.startReplay(c, granted)
@@ -57,6 +54,25 @@ func filterViolation(filter []byte, limits codec.TopicLimits) error {
 	}
 	return nil
 }
+
+// trySubscribe makes c a subscriber of one filter, with the QoS it wants, or returns which limit is in the way.
+func (l *loop) trySubscribe(c *conn, filter []byte, wanted codec.QoS) error {
+	if len(l.codes) >= l.config.SubscribeFiltersMax {
+		return errSubscribeLong
+	}
+	if err := l.config.Topics.CheckFilter(filter); err != nil {
+		return err
+	}
+	if !l.subscribe(c, grant{string(filter), wanted}) {
+		return errFiltersFull
+	}
+	return nil
+}
+
+var (
+	errSubscribeLong = errors.New("more filters in one SUBSCRIBE than -max-subscribe-filters")
+	errFiltersFull   = errors.New("more filters of one client than -max-filters, or ten times as many levels")
+)
 
 // grant is a filter that was subscribed to, with the QoS granted.
 type grant struct {
