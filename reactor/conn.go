@@ -55,6 +55,8 @@ type conn struct {
 	batch     uint64 // of the store, that CONNACK waits for
 	owedBatch uint64 // of the store, that the latest of the replies owed waits for
 	since     int64  // when CONNACK 0x00 was written, in Unix milliseconds
+
+	userName *string // of CONNECT, until the log has told of it; nil: none
 }
 
 func (c *conn) live() bool { return c.gc != nil }

@@ -49,6 +49,10 @@ func (l *loop) admit(c *conn, p *codec.Connect) error {
 	c.session = session.New(handle, clientID, p)
 	c.handle = handle
 	c.decoder.SetVersion(p.Version)
+	if p.HasUserName {
+		user := string(p.UserName)
+		c.userName = &user
+	}
 	if previous := l.server.clients.Claim(clientID, c); previous != nil {
 		l.takeOver(c, previous)
 		return nil
@@ -137,6 +141,7 @@ func (l *loop) accept(c *conn) {
 	})
 	l.connects.add(1)
 	l.server.lines.connected(l.server, c, present)
+	c.userName = nil
 	if l.server.store != nil {
 		l.writeReplies() // before the reply to a SUBSCRIBE that came with it, which may wait for the disk
 	}

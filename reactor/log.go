@@ -65,7 +65,11 @@ func (n *lines) connected(s *Server, c *conn, present bool) {
 	if !s.logs(zerolog.InfoLevel) || !s.mayLog(&n.connects) {
 		return
 	}
-	event := s.log.Info().Str("client_id", cut(c.session.ClientID)).Stringer("remote", c.gc.RemoteAddr()).
+	event := s.log.Info().Str("client_id", cut(c.session.ClientID))
+	if c.userName != nil {
+		event = event.Str("user", cut(*c.userName))
+	}
+	event = event.Stringer("remote", c.gc.RemoteAddr()).Str("listener", s.Addr()).
 		Stringer("proto", c.session.Version).Uint16("keepalive", c.session.KeepAliveSeconds).
 		Bool("clean", c.session.CleanSession).Bool("session_present", present)
 	dropped(event, c).Msg("client connected")
@@ -111,7 +115,11 @@ func (n *lines) refused(s *Server, c *conn, p *codec.Connect, why refused) {
 	if len(p.ClientID) > 0 {
 		event = event.Str("client_id", cut(string(p.ClientID)))
 	}
-	event.Stringer("remote", c.gc.RemoteAddr()).Str("reason", why.Error()).Str("remedy", why.remedy).Msg("client refused")
+	if p.HasUserName {
+		event = event.Str("user", cut(string(p.UserName)))
+	}
+	event.Stringer("remote", c.gc.RemoteAddr()).Str("listener", s.Addr()).
+		Str("reason", why.Error()).Str("remedy", why.remedy).Msg("client refused")
 }
 
 // full tells that as many clients are connected as may.
@@ -120,6 +128,24 @@ func (n *lines) full(s *Server) {
 		return
 	}
 	s.log.Warn().Int("clients", s.table.Len()).Msg("server full: clients are refused; see -max-clients")
+}
+
+// subscribed tells of a filter that a client has subscribed to: a debug line.
+func (n *lines) subscribed(s *Server, c *conn, filter []byte, granted codec.QoS) {
+	if !s.logs(zerolog.DebugLevel) || !s.mayLog(&n.filters) {
+		return
+	}
+	s.log.Debug().Str("client_id", cut(c.clientID())).Str("filter", cut(string(filter))).Uint8("qos", uint8(granted)).
+		Msg("client subscribed")
+}
+
+// unsubscribed tells of a filter that it has unsubscribed from, known: to which it was subscribed. A debug line.
+func (n *lines) unsubscribed(s *Server, c *conn, filter []byte, known bool) {
+	if !s.logs(zerolog.DebugLevel) || !s.mayLog(&n.filters) {
+		return
+	}
+	s.log.Debug().Str("client_id", cut(c.clientID())).Str("filter", cut(string(filter))).Bool("subscribed", known).
+		Msg("client unsubscribed")
 }
 
 // filterRefused tells of a filter that SUBACK refuses, and why: the client is told no more than that, a debug line.

@@ -67,6 +67,7 @@ func TestRefusedClientsAreInTheLog(t *testing.T) {
 			} else {
 				assert.Equal(t, test.clientID, last["client_id"])
 			}
+			assert.Equal(t, s.Addr(), last["listener"])
 			assert.Contains(t, last["reason"], test.reason)
 			assert.Contains(t, last["remedy"], test.remedy)
 		})
@@ -99,4 +100,43 @@ func TestRefusedFiltersAreInTheLog(t *testing.T) {
 		assert.Equal(t, want["filter"], told[i]["filter"])
 		assert.Contains(t, told[i]["reason"], want["reason"])
 	}
+}
+
+// The line of a client that connects has the User Name it gave, also when it had to wait for the one before it.
+func TestConnectLineHasUserAndListener(t *testing.T) {
+	var log text
+	s := startQuiet(t, func(c *Config) { c.Loops, c.Log = 2, zerolog.New(&log) })
+	as := func(user string) func(*codec.Connect) {
+		return func(p *codec.Connect) { p.HasUserName, p.UserName = true, []byte(user) }
+	}
+	connect(t, s, "nobody")
+	connect(t, s, "client", as("bob\n"))
+	connect(t, s, "client", as(""))
+	told := linesOf(t, &log, "client connected")
+	require.Len(t, told, 3)
+	assert.NotContains(t, told[0], "user")
+	assert.Equal(t, "bob\uFFFD", told[1]["user"])
+	assert.Equal(t, "", told[2]["user"])
+	for _, l := range told {
+		assert.Equal(t, s.Addr(), l["listener"])
+	}
+}
+
+// What clients subscribe to, and no longer, is in the log at debug.
+func TestSubscriptionsAreInTheLogAtDebug(t *testing.T) {
+	var log text
+	s := startQuiet(t, func(c *Config) { c.Loops, c.Log = 1, zerolog.New(&log) })
+	c := connect(t, s, "client")
+	c.send(codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "a/#", QoS: codec.QoS1}, {Filter: "b\u2028"}}))
+	require.Equal(t, codec.SUBACK, c.next().Type)
+	c.send(codec.AppendUnsubscribe(nil, 2, []string{"a/#", "c"}))
+	require.Equal(t, codec.UNSUBACK, c.next().Type)
+	assert.Equal(t, []line{
+		{"level": "debug", "client_id": "client", "filter": "a/#", "qos": 1.0, "message": "client subscribed"},
+		{"level": "debug", "client_id": "client", "filter": "b\uFFFD", "qos": 0.0, "message": "client subscribed"},
+	}, linesOf(t, &log, "client subscribed"))
+	assert.Equal(t, []line{
+		{"level": "debug", "client_id": "client", "filter": "a/#", "subscribed": true, "message": "client unsubscribed"},
+		{"level": "debug", "client_id": "client", "filter": "c", "subscribed": false, "message": "client unsubscribed"},
+	}, linesOf(t, &log, "client unsubscribed"))
 }

@@ -37,6 +37,7 @@ func (l *loop) onSubscribe(c *conn, f codec.Frame) error {
 			l.codes = append(l.codes, byte(codec.GrantFailure))
 			continue
 		}
+		l.server.lines.subscribed(l.server, c, filter, wanted)
 		granted = append(granted, grant{string(filter), wanted})
 		l.codes = append(l.codes, byte(wanted))
 	}

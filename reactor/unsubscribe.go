@@ -22,6 +22,7 @@ func (l *loop) onUnsubscribe(c *conn, f codec.Frame) error {
 	for filter, ok := p.Next(); ok; filter, ok = p.Next() {
 		known := false
 		l.noting(func(tx *store.Tx) { known = c.session.Unsubscribe(tx, filter) })
+		l.server.lines.unsubscribed(l.server, c, filter, known)
 		if known {
 			l.server.router.Unsubscribe(string(filter), uint64(c.handle))
 			c.replay.remove(string(filter))
