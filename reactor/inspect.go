@@ -13,10 +13,16 @@ import (
 	"mqttd/session"
 )
 
-// ClientInfo is what a client's loop says of it at one moment.
+// ClientInfo is what a client's loop says of it at one moment, or what is known of one that is away and has a session.
 type ClientInfo struct {
-	Slot        uint32 // of the session table; two clients never have the same at one time
-	ClientID    string // as the client sent it: any text, see Label
+	handle   session.Handle
+	Slot     uint32 // of the session table; two clients never have the same at one time
+	ClientID string // as the client sent it: any text, see Label
+
+	// LeftAt is when the client left, zero: it is connected. What of the following belongs to a connection is zero
+	// while it is away.
+	LeftAt time.Time
+
 	Remote      netip.AddrPort
 	Loop        int
 	Version     string        // of the protocol
@@ -66,7 +72,10 @@ func (i *ClientInfo) Waiting() Waiting { return Waiting{i.WaitingMessages, i.Wai
 // Label returns the Client Identifier as it may stand in a log line or a metric: printable and short.
 func (i *ClientInfo) Label() string { return cut(i.ClientID) }
 
-// Clients returns up to limit connected clients in the order of their slots, those after the slot given; -1
+// Away reports whether the client is away and has a session.
+func (i *ClientInfo) Away() bool { return !i.LeftAt.IsZero() }
+
+// Clients returns up to limit clients in the order of their slots, those after the slot given, connected or away; -1
 // begins. next is what to continue with, -1 when no more follow. Clients that come and go meanwhile may be
 // missed; one that stays is listed once. Any goroutine may call it but a loop. It fails when a loop does not
 // answer until ctx is done, and returns none then.
@@ -79,15 +88,20 @@ func (s *Server) Clients(ctx context.Context, after, limit int) (list []ClientIn
 			return nil, -1, err
 		}
 		list = append(list, slices.Concat(answers...)...)
+		list = append(list, s.awayAmong(handles)...)
 		if next == -1 {
 			break
 		}
 	}
-	slices.SortFunc(list, bySlot)
-	return list, next, nil
+	return inSlots(list), next, nil
 }
 
-func bySlot(a, b ClientInfo) int { return cmp.Compare(a.Slot, b.Slot) }
+// inSlots puts clients in the order of their slots, each once: one that has left, or moved to another loop, since it
+// was asked about may have been found twice.
+func inSlots(list []ClientInfo) []ClientInfo {
+	slices.SortStableFunc(list, func(a, b ClientInfo) int { return cmp.Compare(a.Slot, b.Slot) })
+	return slices.CompactFunc(list, func(a, b ClientInfo) bool { return a.Slot == b.Slot })
+}
 
 // occupants returns up to limit handles in slots from first on, and the last slot it has looked at, -1 when
 // that was the last of all.
@@ -106,7 +120,7 @@ func (s *Server) occupants(first, limit int) (handles []session.Handle, last int
 func (s *Server) loopsOf(handles []session.Handle) (loops []*loop) {
 	concerned := make([]bool, len(s.loops))
 	for _, h := range handles {
-		if c := s.table.Resolve(h); c != nil {
+		if c := s.table.Resolve(h); c != nil && c.serves.Load() != nil {
 			concerned[c.loop.index] = true
 		}
 	}
@@ -118,14 +132,52 @@ func (s *Server) loopsOf(handles []session.Handle) (loops []*loop) {
 	return loops
 }
 
-// Client returns what is known of a connected client; ok is false when there is none of that name. When
-// something waits for the client it is asked twice, verdictInterval apart, for the verdict is about now. Any
-// goroutine may call it but a loop.
-func (s *Server) Client(ctx context.Context, clientID string) (info ClientInfo, ok bool, err error) {
-	c := s.clients.Lookup(clientID)
-	if c == nil {
-		return info, false, nil
+// awayAmong returns those of the clients that are away. Any goroutine may call it.
+func (s *Server) awayAmong(handles []session.Handle) (list []ClientInfo) {
+	for _, h := range handles {
+		c := s.table.Resolve(h)
+		if c == nil || c.serves.Load() != nil { // else it has closed, and its session is there to be read
+			continue
+		}
+		if info, ok := s.away(c.session.ClientID); ok && info.handle == h {
+			list = append(list, info)
+		}
 	}
+	return list
+}
+
+// away returns what is known of a client that is away; ok is false when it has no session. Any goroutine may call it.
+func (s *Server) away(clientID string) (info ClientInfo, ok bool) {
+	seen, ok := s.absent.Look(clientID)
+	if !ok {
+		return info, false
+	}
+	now := time.Now()
+	started := now.Add(-now.Sub(s.sys.started)) // by the time of day as it is set now
+	info = ClientInfo{
+		handle: seen.Handle, Slot: seen.Handle.Slot(), ClientID: clientID, Filters: seen.Filters,
+		LeftAt: started.Add(time.Duration(seen.Left) * time.Millisecond).Round(time.Millisecond),
+	}
+	info.Dropped.addSession(seen.Missed, seen.Outbox)
+	info.addOutbox(seen.Outbox)
+	return info, true
+}
+
+// Client returns what is known of a client that is connected or away; ok is false when there is none of that name.
+// When something waits for a connected client it is asked twice, verdictInterval apart, for the verdict is about now.
+// Any goroutine may call it but a loop.
+func (s *Server) Client(ctx context.Context, clientID string) (info ClientInfo, ok bool, err error) {
+	if c := s.clients.Lookup(clientID); c != nil {
+		info, ok, err = s.connected(ctx, c)
+	}
+	if !ok && err == nil {
+		info, ok = s.away(clientID)
+	}
+	return info, ok, err
+}
+
+// connected is Client for one that may be connected.
+func (s *Server) connected(ctx context.Context, c *conn) (info ClientInfo, ok bool, err error) {
 	look := func() (*ClientInfo, error) {
 		return queryOne(ctx, s, c.loop, func(l *loop) *ClientInfo { return l.examine(c) })
 	}
@@ -163,33 +215,27 @@ func (s *Server) Top(ctx context.Context, n int) (byLoss, byWaiting []ClientInfo
 	for i, l := range s.loops {
 		wait.Go(func() { answers[i], errs[i] = s.topOf(ctx, l, n) })
 	}
+	away := s.topAway(n)
 	wait.Wait()
-	clients := slices.Concat(answers...)
-	slices.SortFunc(clients, bySlot)
-	clients = slices.CompactFunc(clients, func(a, b ClientInfo) bool { return a.Slot == b.Slot }) // it has moved
-	byLoss = largest(clients, n, func(i *ClientInfo) uint64 { return i.Dropped.Total() })
-	byWaiting = largest(clients, n, func(i *ClientInfo) uint64 { return uint64(i.WaitingBytes) })
-	return byLoss, byWaiting, errors.Join(errs...)
+	clients := inSlots(append(slices.Concat(answers...), away...))
+	return largest(clients, n, byLost), largest(clients, n, byBytesWaiting), errors.Join(errs...)
 }
+
+func byLost(i *ClientInfo) uint64         { return i.Dropped.Total() }
+func byBytesWaiting(i *ClientInfo) uint64 { return uint64(i.WaitingBytes) }
 
 // topOf returns those of Top that may be among a loop's clients, in no order. The loop looks through all of them a
 // window at a time, and tells more of the few only.
 func (s *Server) topOf(ctx context.Context, l *loop, n int) (infos []ClientInfo, err error) {
-	var lost, waiting []standing
+	var all []standing
 	for first := 0; first < s.table.Slots(); first += standingsMax {
 		found, err := queryOne(ctx, s, l, func(l *loop) []standing { return l.standings(first) })
 		if err != nil {
 			return nil, err
 		}
-		lost = largest(append(lost, found...), n, func(s *standing) uint64 { return s.lost })
-		waiting = largest(append(waiting, found...), n, func(s *standing) uint64 { return s.waiting })
+		all = append(all, found...)
 	}
-	var handles []session.Handle
-	for _, s := range append(lost, waiting...) {
-		handles = append(handles, s.handle)
-	}
-	slices.Sort(handles)
-	for part := range slices.Chunk(slices.Compact(handles), windowMax) {
+	for part := range slices.Chunk(leaders(all, n), windowMax) {
 		answer, err := queryOne(ctx, s, l, func(l *loop) []ClientInfo { return l.infosOf(part) })
 		if err != nil {
 			return nil, err
@@ -197,6 +243,34 @@ func (s *Server) topOf(ctx context.Context, l *loop, n int) (infos []ClientInfo,
 		infos = append(infos, answer...)
 	}
 	return infos, nil
+}
+
+// topAway returns those of Top that may be among the clients that are away, in no order.
+func (s *Server) topAway(n int) []ClientInfo {
+	var all []standing
+	for last := -1; ; {
+		var handles []session.Handle
+		handles, last = s.occupants(last+1, windowMax)
+		for _, info := range s.awayAmong(handles) {
+			if stands := (standing{info.handle, byLost(&info), byBytesWaiting(&info)}); stands.any() {
+				all = append(all, stands)
+			}
+		}
+		if last == -1 {
+			return s.awayAmong(leaders(all, n))
+		}
+	}
+}
+
+// leaders returns who has lost the most, and for whom the most waits, n of each, each once.
+func leaders(all []standing, n int) (handles []session.Handle) {
+	lost := largest(all, n, func(s *standing) uint64 { return s.lost })
+	waiting := largest(all, n, func(s *standing) uint64 { return s.waiting })
+	for _, s := range append(lost, waiting...) {
+		handles = append(handles, s.handle)
+	}
+	slices.Sort(handles)
+	return slices.Compact(handles)
 }
 
 // largest returns the up to n of a list that rank highest, highest first, none with zero. Equals keep their order.
@@ -250,6 +324,7 @@ func (l *loop) serves(c *conn) bool {
 
 func (l *loop) info(c *conn) ClientInfo {
 	info := ClientInfo{
+		handle:          c.handle,
 		Slot:            c.handle.Slot(),
 		ClientID:        c.session.ClientID,
 		Loop:            l.index,
@@ -290,6 +365,8 @@ type standing struct {
 	lost, waiting uint64 // messages; bytes
 }
 
+func (s standing) any() bool { return s.lost > 0 || s.waiting > 0 }
+
 // standingsMax is how many slots one question looks through at most. (measured: see BenchmarkStandingsQuestion)
 const standingsMax = 1024
 
@@ -307,7 +384,7 @@ func (l *loop) standings(first int) (list []standing) {
 			_, bytes := o.Waiting()
 			stands.waiting += uint64(bytes)
 		}
-		if stands.lost > 0 || stands.waiting > 0 {
+		if stands.any() {
 			list = append(list, stands)
 		}
 	}

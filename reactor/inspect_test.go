@@ -3,6 +3,7 @@ package reactor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -354,6 +355,104 @@ func onLoopWait(t *testing.T, l *loop, f func(*loop)) {
 	done := make(chan struct{})
 	onLoop(t, l, func(l *loop) { defer close(done); f(l) })
 	<-done
+}
+
+// Clients that are away are listed and looked at like others, until their session ends, and those for whom most waits
+// are told of.
+func TestClientsThatAreAway(t *testing.T) {
+	s := stillServer(t, 2)
+	s.config.QueuedMessagesMax = 3
+	begun := time.Now().Add(-2 * time.Millisecond)
+	for i, id := range []string{"here", "away-1", "away-2"} {
+		reader := meet(t, s.loops[i%2], id, persistent).subscribed(codec.QoS1, "a", "b")
+		if i > 0 {
+			reader.leave()
+		}
+	}
+	publisher := meet(t, s.loops[0], "publisher")
+	for id := range uint16(5) {
+		publisher.send(above(codec.QoS1, id+1, "b", "x"))
+	}
+	meet(t, s.loops[1], "away-2", persistent).leave() // with what waits for it under way
+	answering(t, s)
+	states := func(list []ClientInfo) (states []string) {
+		for _, info := range list {
+			states = append(states, fmt.Sprint(info.ClientID, " ", info.Away(), " ", info.WaitingMessages))
+		}
+		return states
+	}
+	list, next, err := s.Clients(within(t, patience), -1, 2)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"here false 5", "away-1 true 3"}, states(list))
+	list, next, err = s.Clients(within(t, patience), next, 2)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"away-2 true 3", "publisher false 0"}, states(list))
+	rest, _, err := s.Clients(within(t, patience), next, 2)
+	require.NoError(t, err)
+	assert.Empty(t, rest)
+
+	info, ok, err := s.Client(within(t, patience), "away-2")
+	require.NoError(t, err)
+	require.True(t, ok)
+	assert.WithinRange(t, info.LeftAt, begun, time.Now().Add(time.Millisecond))
+	info.LeftAt = list[0].LeftAt // rounded from nearly the same
+	assert.Equal(t, list[0], info)
+	assert.Equal(t, 2, info.Filters)
+	assert.Equal(t, Losses{ReasonQueueFull: 2}, info.Dropped)
+	assert.Equal(t, 3, info.Inflight)
+	assert.EqualValues(t, 5, info.Matched)
+	assert.Empty(t, info.Verdict)
+
+	byLoss, byWaiting, err := s.Top(within(t, patience), 2)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"away-1 true 3", "away-2 true 3"}, states(byLoss))
+	assert.Equal(t, []string{"here false 5", "away-1 true 3"}, states(byWaiting))
+
+	s.endSession(s.absent.Take("away-1"), ReasonExpired)
+	_, ok, err = s.Client(within(t, patience), "away-1")
+	assert.NoError(t, err)
+	assert.False(t, ok)
+}
+
+// Clients that come and go while others ask for them are there once or not, and a client that stays always is.
+func TestClientsComeAndGoWhileTheyAreLookedAt(t *testing.T) {
+	s := startQuiet(t, func(c *Config) { c.Loops = 2 })
+	connect(t, s, "stays", persistent)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for i := range 50 {
+			c := connect(t, s, "comes", persistent)
+			c.send(codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: fmt.Sprint(i), QoS: codec.QoS1}}))
+			require.Equal(t, codec.SUBACK, c.next().Type)
+			c.send(codec.AppendDisconnect(nil))
+			c.expectClosed()
+		}
+	}()
+	for looking := true; looking; {
+		select {
+		case <-ended:
+			looking = false
+		default:
+		}
+		list, _, err := s.Clients(within(t, patience), -1, 10)
+		require.NoError(t, err)
+		var ids []string
+		for _, info := range list {
+			ids = append(ids, info.ClientID)
+		}
+		require.Contains(t, ids, "stays")
+		slices.Sort(ids)
+		require.Equal(t, slices.Compact(slices.Clone(ids)), ids)
+		_, _, err = s.Top(within(t, patience), 10)
+		require.NoError(t, err)
+		_, _, err = s.Client(within(t, patience), "comes")
+		require.NoError(t, err)
+	}
+	eventually(t, "it is away", func() bool {
+		info, ok, err := s.Client(within(t, patience), "comes")
+		return err == nil && ok && info.Away() && info.Filters == 50
+	})
 }
 
 // BenchmarkClientsQuestion is about as many clients as one question may be.

@@ -66,14 +66,19 @@ func lossesOf(connection *Losses, s *session.Session) (all Losses) {
 	if connection != nil {
 		all = *connection
 	}
-	all[ReasonAbsent] += s.Missed.Load()
-	if s.Outbox != nil {
-		book := s.Outbox.Book()
-		all[ReasonQueueFull] += book.Refused - book.MemoryFull
-		all[ReasonMemory] += book.MemoryFull
-		all[ReasonCutOff] += book.Ended
-	}
+	all.addSession(s.Missed.Load(), s.Outbox)
 	return all
+}
+
+// addSession adds what a session lost, whose outbox may be nil. Any goroutine may call it.
+func (l *Losses) addSession(missed uint64, o *session.Outbox) {
+	l[ReasonAbsent] += missed
+	if o != nil {
+		book := o.Book()
+		l[ReasonQueueFull] += book.Refused - book.MemoryFull
+		l[ReasonMemory] += book.MemoryFull
+		l[ReasonCutOff] += book.Ended
+	}
 }
 
 // MarshalJSON writes an object with the reasons that are not zero.

@@ -44,6 +44,27 @@ func (a *Absent) Has(clientID string) bool {
 	return a.byClient[clientID] != nil
 }
 
+// Sight is what Absent shows of a session that stays where it is.
+type Sight struct {
+	Handle  Handle
+	Left    int64 // when the client left, as Put was told
+	Filters int
+	Missed  uint64  // see Session
+	Outbox  *Outbox // nil: none
+}
+
+// Look shows the session of a client; ok is false when there is none.
+func (a *Absent) Look(clientID string) (seen Sight, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e := a.byClient[clientID]
+	if e == nil {
+		return seen, false
+	}
+	s := e.Value.(*Session)
+	return Sight{s.Handle, s.left, s.FilterCount(), s.Missed.Load(), s.Outbox}, true
+}
+
 // TakeBeyond takes the session out whose client has been away longest, if there are more than most, else nil.
 func (a *Absent) TakeBeyond(most int) *Session {
 	a.mu.Lock()

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"mqttd/codec"
 )
 
 func TestAbsentKeepsTheLatest(t *testing.T) {
@@ -23,6 +25,23 @@ func TestAbsentKeepsTheLatest(t *testing.T) {
 	require.Equal(t, "1", a.Put(Restored("4", 0), 5, 3).ClientID)
 	require.Equal(t, "3", a.Put(Restored("5", 0), 6, 3).ClientID)
 	require.Equal(t, 3, a.Len())
+}
+
+func TestAbsentIsLookedAt(t *testing.T) {
+	a, o := NewAbsent(), new(Queues).NewOutbox(0)
+	s := Restored("client", 0)
+	s.Handle, s.Outbox = makeHandle(3, 4), o
+	s.Subscribe(nil, "a", codec.QoS1, 10)
+	s.Missed.Add(5)
+	a.Put(s, 17, 10)
+	for range 2 { // it stays
+		seen, ok := a.Look("client")
+		require.True(t, ok)
+		require.Equal(t, Sight{Handle: s.Handle, Left: 17, Filters: 1, Missed: 5, Outbox: o}, seen)
+	}
+	require.Same(t, s, a.Take("client"))
+	_, ok := a.Look("client")
+	require.False(t, ok)
 }
 
 func TestAbsentWithoutRoom(t *testing.T) {

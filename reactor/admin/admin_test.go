@@ -209,6 +209,51 @@ func TestClientsInPages(t *testing.T) {
 	}
 }
 
+// A client that is away is shown with what waits for it.
+func TestAbsentClient(t *testing.T) {
+	server := startBroker(t, func(c *reactor.Config) { c.QueuedMessagesMax = 3 })
+	s := startAdmin(t, server, nil)
+	away, err := net.DialTimeout("tcp", server.Addr(), patience)
+	require.NoError(t, err)
+	packets := codec.AppendConnect(nil, &codec.Connect{Version: codec.Version311, ClientID: []byte("away")})
+	packets = codec.AppendSubscribe(packets, 1, []codec.Subscription{{Filter: "a", QoS: codec.QoS1}})
+	_, err = away.Write(codec.AppendDisconnect(packets))
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, away)
+	require.NoError(t, err)
+	require.NoError(t, away.Close())
+	require.Eventually(t, func() bool { return server.Stats().Sessions == 1 }, patience, time.Millisecond)
+	publisher := connect(t, server, "publisher", "b")
+	for id := range uint16(5) {
+		_, err := publisher.Write(codec.AppendPublish(nil, &codec.Publish{
+			Topic: []byte("a"), QoS: codec.QoS1, PacketID: id + 1,
+		}))
+		require.NoError(t, err)
+		_, err = io.ReadFull(publisher, make([]byte, 4))
+		require.NoError(t, err)
+	}
+	client := s.getJSON("/api/v1/clients/away", 200)
+	assert.Equal(t, "absent", client["state"])
+	leftAt, err := time.Parse(time.RFC3339, client["left_at"].(string))
+	require.NoError(t, err)
+	assert.WithinDuration(t, time.Now(), leftAt, patience)
+	assert.Equal(t, 3.0, client["waiting"].(map[string]any)["messages"])
+	assert.Equal(t, map[string]any{"queue_full": 2.0}, client["dropped"])
+	assert.Equal(t, 5.0, client["matched"])
+	for _, field := range []string{"remote", "loop", "proto", "keepalive", "connected_at", "congested", "kernel", "verdict"} {
+		assert.NotContains(t, client, field)
+	}
+	list := s.getJSON("/api/v1/clients", 200)["clients"].([]any)
+	require.Len(t, list, 2)
+	listed := list[0].(map[string]any)
+	listed["left_at"] = client["left_at"] // rounded from nearly the same
+	assert.Equal(t, client, listed)
+	loss := map[string]any{"client_id": "away", "dropped": map[string]any{"queue_full": 2.0}, "lost": 2.0}
+	assert.Equal(t, []any{loss}, s.getJSON("/api/v1/losses", 200)["top"])
+	_, metrics := s.get("/metrics")
+	assert.Regexp(t, `(?m)^mqttd_top_client_waiting_bytes\{client_id="away"\} [1-9]`, metrics)
+}
+
 // A Client Identifier is any text.
 func TestClientByIdentifier(t *testing.T) {
 	server := startBroker(t, nil)
@@ -223,12 +268,14 @@ func TestClientByIdentifier(t *testing.T) {
 		"matched", "delivered", "dropped", "waiting", "congested", "kernel", "verdict", "verdict_why"} {
 		assert.Contains(t, anna, field)
 	}
+	assert.Equal(t, "connected", anna["state"])
+	assert.NotContains(t, anna, "left_at")
 	assert.Equal(t, "healthy", anna["verdict"])
 	for _, field := range []string{"rtt_us", "rtt_var_us", "retransmits", "unacked_bytes", "send_queue_bytes",
 		"receiver_limited_ms", "sender_limited_ms", "busy_ms"} {
 		assert.Contains(t, anna["kernel"], field)
 	}
-	assert.Equal(t, map[string]any{"error": `no client "ann" is connected`}, s.getJSON("/api/v1/clients/ann", 404))
+	assert.Equal(t, map[string]any{"error": `no client "ann" is connected, or has a session`}, s.getJSON("/api/v1/clients/ann", 404))
 	s.getJSON("/api/v1/clients/", 404)
 	s.getJSON("/api/v1/clients/A", 404)
 }

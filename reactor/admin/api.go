@@ -35,23 +35,30 @@ func (a *Admin) readyz(w http.ResponseWriter, _ *http.Request) {
 
 // clientJSON is a client as the API shows it.
 type clientJSON struct {
-	ClientID    string          `json:"client_id"`
-	Slot        uint32          `json:"slot"`
-	Remote      string          `json:"remote"`
-	Loop        int             `json:"loop"`
-	Proto       string          `json:"proto"`
-	KeepAlive   int             `json:"keepalive"` // seconds
-	ConnectedAt time.Time       `json:"connected_at"`
-	Filters     int             `json:"filters"`
-	Matched     uint64          `json:"matched"`
-	Delivered   uint64          `json:"delivered"`
-	Dropped     reactor.Losses  `json:"dropped"`
-	Waiting     reactor.Waiting `json:"waiting"`
-	Congested   bool            `json:"congested"`
-	Queue       *queueJSON      `json:"queue,omitempty"`
-	Kernel      *kernelJSON     `json:"kernel,omitempty"`
-	Verdict     reactor.Verdict `json:"verdict,omitempty"`
-	VerdictWhy  string          `json:"verdict_why,omitempty"`
+	ClientID       string          `json:"client_id"`
+	State          string          `json:"state"` // connected, absent
+	Slot           uint32          `json:"slot"`
+	*connectedJSON                 // nil: it is away, since LeftAt
+	LeftAt         *time.Time      `json:"left_at,omitempty"`
+	Filters        int             `json:"filters"`
+	Matched        uint64          `json:"matched"`
+	Delivered      uint64          `json:"delivered"`
+	Dropped        reactor.Losses  `json:"dropped"`
+	Waiting        reactor.Waiting `json:"waiting"`
+	Queue          *queueJSON      `json:"queue,omitempty"`
+	Kernel         *kernelJSON     `json:"kernel,omitempty"`
+	Verdict        reactor.Verdict `json:"verdict,omitempty"`
+	VerdictWhy     string          `json:"verdict_why,omitempty"`
+}
+
+// connectedJSON is what only a client has that is connected.
+type connectedJSON struct {
+	Remote      string    `json:"remote"`
+	Loop        int       `json:"loop"`
+	Proto       string    `json:"proto"`
+	KeepAlive   int       `json:"keepalive"` // seconds
+	ConnectedAt time.Time `json:"connected_at"`
+	Congested   bool      `json:"congested"`
 }
 
 // queueJSON is a client's part of the ledger of QoS 1 and 2.
@@ -78,11 +85,19 @@ type kernelJSON struct {
 
 func toJSON(i *reactor.ClientInfo) clientJSON {
 	c := clientJSON{
-		ClientID: i.ClientID, Slot: i.Slot, Remote: i.Remote.String(), Loop: i.Loop, Proto: i.Version,
-		KeepAlive: int(i.KeepAlive / time.Second), ConnectedAt: i.ConnectedAt.UTC(), Filters: i.Filters,
-		Matched: i.Matched, Delivered: i.Delivered, Dropped: i.Dropped,
-		Waiting: i.Waiting(), Congested: i.Congested,
+		ClientID: i.ClientID, Slot: i.Slot, Filters: i.Filters,
+		Matched: i.Matched, Delivered: i.Delivered, Dropped: i.Dropped, Waiting: i.Waiting(),
 		Verdict: i.Verdict, VerdictWhy: i.VerdictWhy,
+	}
+	if i.Away() {
+		left := i.LeftAt.UTC()
+		c.State, c.LeftAt = "absent", &left
+	} else {
+		c.State = "connected"
+		c.connectedJSON = &connectedJSON{
+			Remote: i.Remote.String(), Loop: i.Loop, Proto: i.Version, KeepAlive: int(i.KeepAlive / time.Second),
+			ConnectedAt: i.ConnectedAt.UTC(), Congested: i.Congested,
+		}
 	}
 	if i.Above.Matched > 0 {
 		c.Queue = &queueJSON{i.Above.Matched, i.Above.Delivered, i.Above.Refused,
@@ -104,7 +119,7 @@ const (
 	pageMax     = 1000 // clients in one answer (chosen: half a megabyte at most)
 )
 
-// clients lists ?limit= clients in the slots after ?after=. "next" is the after of the next page, null on the last.
+// clients lists ?limit= clients, connected or away, in the slots after ?after=. "next" is the after of the next page, null on the last.
 func (a *Admin) clients(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	limit, err := number(query, "limit", pageDefault, 1, pageMax)
@@ -152,7 +167,7 @@ func (a *Admin) client(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		writeError(w, http.StatusServiceUnavailable, oneLine(err))
 	case !ok:
-		writeError(w, http.StatusNotFound, fmt.Sprintf("no client %q is connected", clientID))
+		writeError(w, http.StatusNotFound, fmt.Sprintf("no client %q is connected, or has a session", clientID))
 	default:
 		writeJSON(w, http.StatusOK, toJSON(&info))
 	}
