@@ -31,12 +31,12 @@ type backlog struct {
 
 func (b *backlog) empty() bool { return b.first == 0 }
 
-// item is a span of whole packets in a backlog, or replies.
+// item is a span of whole packets in a backlog.
 type item struct {
 	packets  []byte // part of share
 	share    *share
 	sent     int    // bytes of the first packet that are sent already
-	messages uint64 // PUBLISH packets in it; 0: replies
+	messages uint64 // of QoS 0 in it; 0: replies, or messages above QoS 0
 	next     int32  // index plus one; 0: none
 }
 
@@ -141,6 +141,10 @@ func (l *loop) consume(c *conn, n int) {
 			n -= rest
 			l.deliveredTo(c, it.messages)
 			l.waits(b, -it.waiting(), -int64(it.messages))
+			if g := c.congestion; g != nil && g.above == b.first {
+				g.above = 0
+				l.sendSoon(c)
+			}
 			l.unlink(b, 0, b.first)
 			continue
 		}

@@ -20,6 +20,7 @@ type congestion struct {
 	moved      bool   // the socket has taken something since the last tick
 	sendQueue  int    // bytes in the kernel at the last tick
 	quietTicks uint32 // for which nothing has moved
+	above      int32  // the last item of the backlog with messages above QoS 0, see waitAbove; 0: none waits
 }
 
 // leadBytesMax bounds the lead. (chosen: half of the smallest buffer that gnet makes)
@@ -139,6 +140,7 @@ func (l *loop) refill(c *conn) {
 		}
 		if c.pace != blocked {
 			l.congest(c)
+			l.sendSoon(c)
 		}
 		if l.lead(c) {
 			return

@@ -112,32 +112,61 @@ func (l *loop) sendTurn() {
 // the turn is over. CONNACK has gone out [MQTT-3.2.0-1]: it never waits for the disk among
 // the replies.
 func (l *loop) sendAbove(c *conn) {
+	if c.live() && c.pace == blocked {
+		l.waitAbove(c)
+		return
+	}
 	for c.live() && (c.pace == flowing || c.pace == held) {
-		o := c.session.Outbox
-		s := o.Next(l.gather[:0], headBytesMax, l.config.MaxInflight, l.server.store.Committed(), c.pace == held)
-		l.gather = s.Packets
-		for qos, n := range s.Messages {
-			if n > 0 {
-				l.publishSent[qos].add(n)
-			}
-		}
-		if s.Unsaved {
-			l.list(&l.unsent, c, inUnsent)
-		}
-		if len(s.Packets) == 0 {
+		packets := l.nextAbove(c, headBytesMax)
+		if len(packets) == 0 {
 			return
 		}
-		if n := l.push(c, s.Packets); n < len(s.Packets) && c.live() {
-			l.block(c, s.Packets, n, 0, nil)
+		if n := l.push(c, packets); n < len(packets) && c.live() {
+			l.block(c, packets, n, 0, nil)
+			if c.live() {
+				c.congestion.above = c.backlog.last
+			}
 		}
-		if l.turn.spent(writeWork(len(s.Packets)), turnMax) {
+		if l.turn.spent(writeWork(len(packets)), turnMax) {
 			l.sendSoon(c)
 			return
 		}
-		if len(s.Packets) < headBytesMax {
+		if len(packets) < headBytesMax {
 			return
 		}
 	}
+}
+
+// waitAbove puts messages above QoS 0 behind what waits for c, which is blocked: a stream at QoS 0 of which it takes
+// less than comes would keep them from it for ever. Like replies they always find room. There are headBytesMax of them
+// at most, or half the buffer, or one message that is larger; the next ones follow when the socket has taken these.
+// During a replay no QoS 0 message joins the backlog, and live ones wait for the end of it.
+func (l *loop) waitAbove(c *conn) {
+	if c.replay != nil || c.congestion.above != 0 {
+		return
+	}
+	packets := l.nextAbove(c, min(headBytesMax, l.config.ClientBufferBytes/2))
+	if len(packets) > 0 {
+		copied := copyOf(packets)
+		c.congestion.above = l.add(&c.backlog, item{packets: copied.bytes, share: copied})
+		l.turn.spent(writeWork(len(packets)), turnMax)
+	}
+}
+
+// nextAbove returns the packets that the outbox of c has to be sent now, of room bytes or so. They lie in scratch
+// space.
+func (l *loop) nextAbove(c *conn, room int) []byte {
+	s := c.session.Outbox.Next(l.gather[:0], room, l.config.MaxInflight, l.server.store.Committed(), c.pace == held)
+	l.gather = s.Packets
+	for qos, n := range s.Messages {
+		if n > 0 {
+			l.publishSent[qos].add(n)
+		}
+	}
+	if s.Unsaved {
+		l.list(&l.unsent, c, inUnsent)
+	}
+	return s.Packets
 }
 
 // endOutbox counts what is lost when the session of an outbox ends.

@@ -218,6 +218,75 @@ func TestAboveGoesOnBehindABlockedSocket(t *testing.T) {
 	}
 }
 
+// A reader that takes less than comes at QoS 0 never has an empty backlog. It gets what is above QoS 0 all the same, in
+// order, and the other messages too.
+func TestAboveBesideAStreamAtQoS0(t *testing.T) {
+	for _, policy := range []SlowPolicy{DropNewest, DropOldest, Conflate} {
+		t.Run(policy.String(), func(t *testing.T) {
+			const messages = 50 // more than the window
+			s, l, publisher, slow := policyServer(t, policy)
+			l.round(slow.conn, codec.AppendSubscribe(nil, 2, []codec.Subscription{{Filter: "b", QoS: codec.QoS1}}))
+			another := meet(t, l, "another")
+			var got []string
+			for n := range 40 * messages {
+				for topic := range 20 {
+					l.round(publisher, numbered(fmt.Sprint("a/", topic), n, n))
+				}
+				if n < messages {
+					another.send(aboves("b", n+1, n+1))
+				}
+				require.Equal(t, blocked, slow.conn.pace)
+				require.LessOrEqual(t, slow.conn.backlog.bytes, s.config.ClientBufferBytes*3/2+2000)
+				slow.got = nil
+				slow.read()
+				for _, name := range slow.got {
+					if strings.HasPrefix(name, "b ") {
+						got = append(got, name)
+						l.round(slow.conn, acks(codec.PUBACK, uint16(len(got))))
+					}
+				}
+				requireMemory(t, s)
+				if len(got) == messages {
+					break
+				}
+			}
+			require.Len(t, got, messages)
+			for i, name := range got {
+				require.Equal(t, fmt.Sprint("b ", i+1), name)
+			}
+			require.Greater(t, slow.conn.delivered, uint64(messages))
+			slow.readAll()
+			requireBalance(t, s)
+			requireAboveBalance(t, s)
+			require.Zero(t, s.Stats().QueuedMessages)
+		})
+	}
+}
+
+// Whoever becomes congested when the turn of the loop was over gets what is above QoS 0, too.
+func TestAboveToAPostponedReaderThatIsBlocked(t *testing.T) {
+	s, l, publisher, slow := policyServer(t, DropNewest)
+	l.round(slow.conn, codec.AppendSubscribe(nil, 2, []codec.Subscription{{Filter: "b", QoS: codec.QoS1}}))
+	slow.readAll()
+	another := meet(t, l, "another")
+	l.turn.over = true
+	l.receive(publisher, numbered("a/x", 1, 12))
+	l.receive(another.conn, aboves("b", 1, 1))
+	l.turn.over = true
+	l.flush()
+	require.Equal(t, postponed, slow.conn.pace)
+	l.sendTurn()
+	require.Empty(t, l.sending)
+	l.beginTurn()
+	l.writePostponed()
+	require.Equal(t, blocked, slow.conn.pace)
+	l.drain()
+	require.Equal(t, 1, slow.conn.session.Outbox.Inflight())
+	slow.readAll()
+	require.Equal(t, "b 1", slow.got[len(slow.got)-1])
+	requireMemory(t, s)
+}
+
 // A message for a client of another loop is in its outbox when the publisher is acknowledged, and goes out when
 // that loop has looked into its mailbox.
 func TestAboveToAClientOnAnotherLoop(t *testing.T) {

@@ -186,7 +186,7 @@ func (l *loop) reply(c *conn, replies []byte) {
 func (l *loop) waitReplies(c *conn, replies []byte) {
 	b := &c.backlog
 	if b.last != 0 {
-		if it := l.items.at(b.last); it.messages == 0 && it.share.refs == 1 {
+		if it := l.items.at(b.last); it.messages == 0 && it.share.refs == 1 && b.last != c.congestion.above {
 			l.releaseShare(it.share)
 			it.share.bytes = append(it.packets, replies...)
 			it.packets = it.share.bytes
