@@ -13,8 +13,9 @@ import (
 // dropped for want of room. Those above QoS 0 go into the outbox, as many as the window has room for.
 //
 // Live messages wait meanwhile, so that each comes after the retained one of its topic; the slow policy holds
-// for them. A message that was stored, replaced or cleared after the SUBSCRIBE is left out of the pages: the
-// client gets the newer one live.
+// for them. Those above QoS 0 that were in line at the SUBSCRIBE are older, and go before the retained ones above
+// QoS 0. A message that was stored, replaced or cleared after the SUBSCRIBE is left out of the pages: the client gets
+// the newer one live.
 
 // replay is what a client has still to get: a place in the tree of topics, not the messages. It must be
 // closed.
@@ -47,8 +48,9 @@ func (l *loop) startReplay(c *conn, granted []grant) {
 		}
 	}
 	c.replay.after = max(l.unsaved, c.owedBatch)
+	line := c.session.Outbox.Line()
 	for _, g := range granted {
-		c.replay.add(g, l.server.retainedFor(g.filter).Sequence())
+		c.replay.add(g, l.server.retainedFor(g.filter).Sequence(), line)
 	}
 }
 
@@ -65,9 +67,9 @@ func (l *loop) replaySoon(c *conn) {
 }
 
 // add queues a filter; one that waits already will be sent once, after this. sequence is that of the last
-// message stored before; newer ones come live.
-func (r *replay) add(g grant, sequence uint64) {
-	r.waiting.push(pendingFilter{grant: g, sequence: sequence})
+// message stored before; newer ones come live. line is the end of the outbox's line.
+func (r *replay) add(g grant, sequence, line uint64) {
+	r.waiting.push(pendingFilter{grant: g, sequence: sequence, line: line})
 }
 
 // remove forgets a filter that was unsubscribed. A nil replay has none.
@@ -114,7 +116,8 @@ func (r *replay) done() bool {
 type pendingFilter struct {
 	grant
 	sequence uint64
-	resumed  bool // asked for on an earlier connection: what is of QoS 0 is left out
+	line     uint64 // live messages of the outbox before it go ahead of those above QoS 0
+	resumed  bool   // asked for on an earlier connection: what is of QoS 0 is left out
 }
 
 // filterQueue holds filters in the order in which they came, none twice. What is done to one filter
@@ -176,22 +179,25 @@ func (l *loop) replayTurn() {
 func (l *loop) sendPages(c *conn) (more bool) {
 	for c.live() && c.pace == held {
 		p := page{bytes: l.gather[:0], room: min(pageBytesMax, l.config.ClientBufferBytes/2)}
-		c.replay.fill(&p, l, c)
+		r := c.replay
+		r.fill(&p, l, c)
 		l.gather = p.bytes
 		if p.count > 0 {
 			l.tally.matched += p.count
 			l.pushMessages(c, p.bytes, p.count, nil)
 		}
-		unsent := c.session.Outbox.RetainedUnsent()
-		if unsent && c.live() {
+		o := c.session.Outbox
+		unsent := o.RetainedUnsent()
+		if (unsent || p.liveFirst) && c.live() {
 			l.sendAbove(c)
-			unsent = c.session.Outbox.RetainedUnsent()
+			unsent = o.RetainedUnsent()
 		}
-		if c.live() && c.replay.done() && !unsent {
+		if c.live() && r.done() && !unsent {
 			l.finishReplay(c)
 			return true
 		}
-		if p.windowFull || c.lists&inUnsent != 0 {
+		windowFull := p.windowFull || p.liveFirst && o.Inflight() >= l.config.MaxInflight
+		if windowFull || c.lists&inUnsent != 0 {
 			return false
 		}
 		if l.turn.spent(writeWork(len(p.bytes)), turnMax) {
@@ -265,6 +271,7 @@ type page struct {
 	count uint64
 
 	windowFull bool // of the outbox, for a message above QoS 0
+	liveFirst  bool // the outbox has older messages to be sent before it
 }
 
 func (p *page) full() bool         { return len(p.bytes) >= p.room && p.count > 0 }
@@ -280,6 +287,9 @@ func (r *replay) fill(p *page, l *loop, c *conn) {
 				continue // replaced or cleared
 			}
 			if qos := min(r.qos, retainedQoS(packet)); qos > codec.QoS0 {
+				if p.liveFirst = c.session.Outbox.LiveFirst(r.line); p.liveFirst {
+					return
+				}
 				if !l.sendRetainedAbove(c, packet, qos) {
 					p.windowFull = true
 					return

@@ -46,6 +46,93 @@ func TestLiveMessagesWaitDuringAReplay(t *testing.T) {
 	requireAboveBalance(t, s)
 }
 
+// Messages that waited for a client are older than the retained ones that it asks for when it comes back: they come
+// first, whatever the window, and what is published after the SUBSCRIBE comes last. So the client ends with the newest
+// value, though its queue was full before that came.
+func TestRetainedMessagesComeAfterWhatWaited(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		kept, sub  codec.QoS
+		wantNewest string
+	}{
+		{"all at QoS 1", codec.QoS1, codec.QoS1, "PUBLISH 32768 lamp new QoS 1 RETAIN"},
+		{"all at QoS 2", codec.QoS2, codec.QoS2, "PUBLISH 32768 lamp new QoS 2 RETAIN"},
+		{"published at QoS 2", codec.QoS2, codec.QoS1, "PUBLISH 32768 lamp new QoS 1 RETAIN"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			const queued = 10
+			s := stillServer(t, 1)
+			s.config.MaxInflight, s.config.QueuedMessagesMax = 3, queued
+			l := s.loops[0]
+			publisher := meet(t, l, "publisher")
+			meet(t, l, "reader", persistent).subscribed(codec.QoS1, "lamp", "other").leave()
+			var want []string
+			for n := range uint16(queued) {
+				publisher.send(above(codec.QoS1, n+1, "lamp", fmt.Sprint(n)))
+				want = append(want, fmt.Sprintf("PUBLISH %d lamp %d QoS 1", n+1, n))
+			}
+			publisher.send(retained(c.kept, 99, "lamp", "new")) // finds the queue full
+			reader := meet(t, l, "reader", persistent)
+			reader.send(codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "lamp", QoS: c.sub}}))
+			publisher.send(above(codec.QoS1, 100, "other", "later"))
+			var got []string
+			for begun := true; begun || len(got) < queued+2; begun = false {
+				for _, packet := range reader.got() {
+					var id uint16
+					if n, _ := fmt.Sscanf(packet, "PUBLISH %d ", &id); n == 1 && strings.HasSuffix(packet, "QoS 2 RETAIN") {
+						reader.send(acks(codec.PUBREC, id))
+						reader.send(acks(codec.PUBCOMP, id))
+					} else if n == 1 {
+						reader.send(acks(codec.PUBACK, id))
+					}
+					if strings.HasPrefix(packet, "PUBLISH") {
+						got = append(got, packet)
+					}
+				}
+				require.False(t, reader.written.Len() == 0 && len(got) < queued+2, "nothing comes after %v", got)
+			}
+			require.Equal(t, append(want, c.wantNewest, "PUBLISH 11 other later QoS 1"), got)
+			require.Nil(t, reader.conn.replay)
+			require.Zero(t, s.Stats().QueuedMessages)
+			requireAboveBalance(t, s)
+		})
+	}
+}
+
+// Retained messages of one SUBSCRIBE come before what is published after it, those of a second one before what is
+// published after that.
+func TestLiveMessagesBetweenTwoSubscribes(t *testing.T) {
+	s := stillServer(t, 1)
+	s.config.MaxInflight = 1
+	l := s.loops[0]
+	publisher := meet(t, l, "publisher")
+	for n, topic := range []string{"a", "b"} {
+		publisher.send(retained(codec.QoS1, uint16(n+1), topic, "kept"))
+	}
+	reader := meet(t, l, "reader").subscribed(codec.QoS1, "x")
+	for n, topic := range []string{"x", "a", "b"} {
+		publisher.send(above(codec.QoS1, uint16(n+3), "x", fmt.Sprint(n)))
+		if topic != "x" {
+			publisher.send(above(codec.QoS1, uint16(n+6), topic, "live")) // nobody subscribes to it yet
+		}
+		if n < 2 {
+			reader.send(codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: string(rune('a' + n)), QoS: codec.QoS1}}))
+		}
+	}
+	var got []string
+	for _, id := range []uint16{1, 1 << 15, 2, 3, 1<<15 + 1, 4, 5} {
+		got = append(got, reader.got()...)
+		reader.send(acks(codec.PUBACK, id))
+	}
+	got = append(got, reader.got()...)
+	require.Equal(t, []string{
+		"PUBLISH 1 x 0 QoS 1", "SUBACK", "SUBACK", "PUBLISH 32768 a kept QoS 1 RETAIN",
+		"PUBLISH 2 x 1 QoS 1", "PUBLISH 3 a live QoS 1", "PUBLISH 32769 b kept QoS 1 RETAIN",
+		"PUBLISH 4 x 2 QoS 1", "PUBLISH 5 b live QoS 1",
+	}, got)
+	require.Nil(t, reader.conn.replay)
+}
+
 // Nor do they take from the memory of all queues: they are there anyway.
 func TestRetainedMessagesLeaveRoomForOthers(t *testing.T) {
 	s := stillServer(t, 1)

@@ -261,18 +261,18 @@ func TestReplayQueue(t *testing.T) {
 	var r replay
 	var want []string
 	for i := range filters {
-		r.add(grant{filter: fmt.Sprint("filter/", i)}, 0)
+		r.add(grant{filter: fmt.Sprint("filter/", i)}, 0, 0)
 		want = append(want, fmt.Sprint("filter/", i))
 	}
 	for _, f := range want {
-		r.add(grant{filter: f}, 0)
+		r.add(grant{filter: f}, 0, 0)
 	}
 	for i := range filters / 2 {
 		r.remove(fmt.Sprint("filter/", 2*i))
 		r.remove("never asked for")
 	}
 	for _, f := range want {
-		r.add(grant{filter: f}, 0)
+		r.add(grant{filter: f}, 0, 0)
 	}
 	assert.Equal(t, filters, r.waiting.len())
 	assert.Len(t, r.waiting.at, filters)
@@ -290,8 +290,8 @@ func TestReplayCutShort(t *testing.T) {
 		retain(t, s, fmt.Sprintf("a/%d/b", i), "v")
 	}
 	var r replay
-	r.add(grant{filter: "a/+/c"}, s.retained.Sequence())
-	r.add(grant{filter: "a/1/b"}, s.retained.Sequence())
+	r.add(grant{filter: "a/+/c"}, s.retained.Sequence(), 0)
+	r.add(grant{filter: "a/1/b"}, s.retained.Sequence(), 0)
 	p := page{room: 100}
 	l.turn.over = true
 	r.fill(&p, l, nil)
@@ -344,7 +344,7 @@ func TestReplayDoesNotCountWhatIsGone(t *testing.T) {
 	retain(t, s, "a/1", "v")
 	retain(t, s, "a/2", "v")
 	var r replay
-	r.add(grant{filter: "a/+"}, s.retained.Sequence())
+	r.add(grant{filter: "a/+"}, s.retained.Sequence(), 0)
 	first, second := page{room: len(publish("a/1", "v"))}, page{room: 100}
 	r.fill(&first, l, nil)
 	assert.EqualValues(t, 1, first.count)

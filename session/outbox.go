@@ -20,6 +20,7 @@ type Outbox struct {
 	flows    [flowCount]flow
 	inflight int    // sent at some time and not acknowledged
 	sends    uint64 // messages sent, each the first time
+	ahead    uint64 // live messages before this one go ahead of retained ones that are to come, see LiveFirst
 	waiting  int    // messages for which no PUBACK or PUBREC came
 	bytes    int    // of these, with entryBytes each
 	attached bool   // a connection sends
@@ -30,7 +31,7 @@ type Outbox struct {
 
 // The flows of an outbox, the first to be sent first.
 const (
-	replayed = iota // retained messages, because of a SUBSCRIBE
+	replayed = iota // retained messages, because of a SUBSCRIBE; what is older was sent before they are added
 	live
 	flowCount
 )
@@ -145,6 +146,29 @@ func (o *Outbox) RetainedUnsent() bool {
 	return o.flows[replayed].queued() > 0
 }
 
+// Line returns the end of the line of live messages. A nil outbox has none.
+func (o *Outbox) Line() uint64 {
+	if o == nil {
+		return 0
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.flows[live].next
+}
+
+// LiveFirst has live messages that were in line when Line returned end go ahead of retained ones that are to come: they
+// are older. It reports whether some of them wait to be sent. A nil outbox has none.
+func (o *Outbox) LiveFirst(end uint64) bool {
+	if o == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ahead = end
+	f := &o.flows[live]
+	return f.queued() > 0 && f.entries[f.sent].sequence < end
+}
+
 // put adds an entry with a reference to m.
 func (o *Outbox) put(tx *store.Tx, which int, m *Message, e entry) {
 	e.message = m
@@ -192,8 +216,8 @@ type Sending struct {
 // Next appends to dst what is to be sent now, until it has room bytes or so: first what a connection before this one
 // was sent and did not acknowledge, again with DUP [MQTT-3.3.1-1] and in the same order [MQTT-4.4.0-1]
 // [MQTT-4.6.0-1], then as many new messages as the window has room for. When retainedOnly is set live messages are
-// not among the new ones. What is of QoS 2 is sent when it is in a batch that the store has committed: or after a
-// crash another message might get the Packet Identifier, or PUBLISH might follow PUBREL.
+// not among the new ones, but for those of LiveFirst. What is of QoS 2 is sent when it is in a batch that the store has
+// committed: or after a crash another message might get the Packet Identifier, or PUBLISH might follow PUBREL.
 func (o *Outbox) Next(dst []byte, room, inflight int, committed uint64, retainedOnly bool) (s Sending) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -208,18 +232,20 @@ func (o *Outbox) Next(dst []byte, room, inflight int, committed uint64, retained
 		f.resent++
 	}
 	for i := range o.flows {
-		if f := &o.flows[i]; i != live || !retainedOnly {
-			for ; f.sent < len(f.entries) && o.inflight < inflight; f.sent++ {
-				e := &f.entries[f.sent]
-				if s.Unsaved = e.batch > committed; s.Unsaved || len(s.Packets) >= room {
-					return s
-				}
-				s.add(f, e, e.doubtful)
-				o.sends++
-				e.order = o.sends
-				f.resent++
-				o.inflight++
+		f := &o.flows[i]
+		for ; f.sent < len(f.entries) && o.inflight < inflight; f.sent++ {
+			e := &f.entries[f.sent]
+			if i == live && retainedOnly && e.sequence >= o.ahead {
+				break
 			}
+			if s.Unsaved = e.batch > committed; s.Unsaved || len(s.Packets) >= room {
+				return s
+			}
+			s.add(f, e, e.doubtful)
+			o.sends++
+			e.order = o.sends
+			f.resent++
+			o.inflight++
 		}
 	}
 	return s

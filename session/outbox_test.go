@@ -166,6 +166,33 @@ func TestOutboxSendsRetainedMessagesFirst(t *testing.T) {
 	require.Equal(t, []string{"PUBLISH 1 live"}, sendAll(t, o, 2))
 }
 
+// Live messages that were in line at a SUBSCRIBE go although retained ones are to come, and no later ones.
+func TestOutboxSendsFirstWhatWasInLine(t *testing.T) {
+	var q Queues
+	o := q.NewOutbox(0)
+	o.Attach()
+	addTo(o, "old", codec.QoS1, roomy)
+	addTo(o, "older than kept", codec.QoS1, roomy)
+	line := o.Line()
+	addTo(o, "newer", codec.QoS1, roomy)
+	require.True(t, o.LiveFirst(line))
+	retainedOnly := func(window int) (payloads []string) {
+		for _, p := range parseOutgoing(t, o.Next(nil, roomyBytes, window, math.MaxUint64, true).Packets) {
+			payloads = append(payloads, p.payload)
+		}
+		return payloads
+	}
+	require.Equal(t, []string{"old"}, retainedOnly(1))
+	require.True(t, o.LiveFirst(line))
+	require.Equal(t, []string{"older than kept"}, retainedOnly(5))
+	require.False(t, o.LiveFirst(line))
+	require.True(t, o.AddRetained(nil, packetOf("kept"), codec.QoS1, 5))
+	require.Equal(t, []string{"kept"}, retainedOnly(5))
+	require.Equal(t, []string{"PUBLISH 3 newer"}, sendAll(t, o, 5))
+	var none *Outbox
+	require.False(t, none.LiveFirst(none.Line()))
+}
+
 // A client that never acknowledges costs its limit, whichever it is; what does not fit is refused and counted.
 func TestOutboxBounds(t *testing.T) {
 	size := len(packetOf("x")) + entryBytes
