@@ -196,7 +196,7 @@ func (l *loop) sendPages(c *conn) (more bool) {
 			l.finishReplay(c)
 			return true
 		}
-		windowFull := p.windowFull || p.liveFirst && o.Inflight() >= l.config.MaxInflight
+		windowFull := p.windowFull || (unsent || p.liveFirst) && o.Inflight() >= l.config.MaxInflight
 		if windowFull || c.lists&inUnsent != 0 {
 			return false
 		}

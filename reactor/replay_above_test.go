@@ -133,6 +133,34 @@ func TestLiveMessagesBetweenTwoSubscribes(t *testing.T) {
 	require.Nil(t, reader.conn.replay)
 }
 
+// A window that shrinks while retained messages wait in the outbox is full: the loop has nothing to do for the client
+// until it acknowledges.
+func TestWindowThatShrinksDuringAReplay(t *testing.T) {
+	s := stillServer(t, 1)
+	l := s.loops[0]
+	largeRetained(meet(t, l, "publisher"), 20)
+	slow := joinSlow(t, l, "slow")
+	l.round(slow.conn, codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "r/#", QoS: codec.QoS1}}))
+	require.Equal(t, blocked, slow.conn.pace)
+	sent := slow.conn.session.Outbox.Inflight()
+	require.Less(t, sent, 20)
+	smaller := *l.config
+	smaller.MaxInflight = 1
+	l.reconfigure(&smaller)
+	slow.readAll()
+	require.Len(t, slow.got, 1+sent)
+	require.Equal(t, held, slow.conn.pace)
+	require.False(t, l.sendPages(slow.conn), "there is more to be sent now")
+	require.Empty(t, l.replaying)
+	for id := range uint16(20) {
+		l.round(slow.conn, acks(codec.PUBACK, 1<<15+id))
+		slow.readAll()
+	}
+	require.Len(t, slow.got, 1+20)
+	require.Nil(t, slow.conn.replay)
+	requireAboveBalance(t, s)
+}
+
 // Nor do they take from the memory of all queues: they are there anyway.
 func TestRetainedMessagesLeaveRoomForOthers(t *testing.T) {
 	s := stillServer(t, 1)
