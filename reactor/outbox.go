@@ -91,7 +91,7 @@ func (l *loop) sendSoon(c *conn) {
 	}
 }
 
-// goOn has c be sent what waited for an acknowledgement, or for the store: retained messages and others.
+// goOn has c be sent what waited for room in the window, or for the store: retained messages and others.
 func (l *loop) goOn(c *conn) {
 	if c.live() && c.pace == held {
 		l.replaySoon(c)

@@ -136,7 +136,11 @@ func (l *loop) reconfigure(c *Config) {
 			}
 		})
 	}
+	wider := c.MaxInflight > l.config.MaxInflight
 	l.config = c
+	if wider { // who waits for an acknowledgement need not any more
+		l.wheel.each(l.goOn)
+	}
 }
 
 // setInterval changes the time between rounds, the next of which comes at once. One goroutine at a time may call it.

@@ -149,8 +149,8 @@ func TestReconfigureChangesTheWindow(t *testing.T) {
 	require.Equal(t, "a 1", reader.expectPublish())
 	reader.ping() // the second one waits
 	reconfigure(t, s, func(c *Config) { c.MaxInflight = 3 })
-	publish(3)
 	assert.Equal(t, "a 2", reader.expectPublish())
+	publish(3)
 	assert.Equal(t, "a 3", reader.expectPublish())
 	reconfigure(t, s, func(c *Config) { c.QueuedMessagesMax = 0 })
 	publish(4)

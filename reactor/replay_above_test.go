@@ -161,6 +161,33 @@ func TestWindowThatShrinksDuringAReplay(t *testing.T) {
 	requireAboveBalance(t, s)
 }
 
+// A window that grows has room at once, for retained messages that wait for it, too.
+func TestWindowThatGrows(t *testing.T) {
+	s := stillServer(t, 1)
+	s.config.MaxInflight = 1
+	l := s.loops[0]
+	publisher := meet(t, l, "publisher")
+	for n := range uint16(3) {
+		publisher.send(retained(codec.QoS1, n+1, fmt.Sprint("r/", n), "kept"))
+	}
+	reader := meet(t, l, "reader").subscribed(codec.QoS1, "r/#") // has got one
+	publisher.send(above(codec.QoS1, 9, "r/live", ""))
+	stranger, _ := arrive(l)
+	require.Nil(t, stranger.session)
+	grow := func(window int) {
+		larger := *l.config
+		larger.MaxInflight = window
+		l.reconfigure(&larger)
+		l.drain()
+	}
+	grow(3)
+	require.Equal(t, 3, reader.conn.session.Outbox.Inflight())
+	require.Len(t, reader.got(), 2)
+	grow(4)
+	require.Equal(t, []string{"PUBLISH 1 r/live  QoS 1"}, reader.got())
+	require.Nil(t, reader.conn.replay)
+}
+
 // Nor do they take from the memory of all queues: they are there anyway.
 func TestRetainedMessagesLeaveRoomForOthers(t *testing.T) {
 	s := stillServer(t, 1)
