@@ -10,7 +10,8 @@ import (
 // A client that subscribes gets the retained messages that match [MQTT-3.3.1-6], with RETAIN set
 // [MQTT-3.3.1-8]. There may be far more than may wait for one client, so they are sent in pages, the next one
 // when the socket has taken the one before. A page is written past the round log, after a flush, and never
-// dropped for want of room. Those above QoS 0 go into the outbox, as many as the window has room for.
+// dropped for want of room. Those above QoS 0 go into the outbox, as many as the window has room for;
+// the rest waits for acknowledgements.
 //
 // Live messages wait meanwhile, so that each comes after the retained one of its topic; the slow policy holds
 // for them. Those above QoS 0 that were in line at the SUBSCRIBE are older, and go before the retained ones above

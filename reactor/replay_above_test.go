@@ -161,6 +161,27 @@ func TestWindowThatShrinksDuringAReplay(t *testing.T) {
 	requireAboveBalance(t, s)
 }
 
+// Live messages at QoS 0 wait for retained ones, too, which wait for acknowledgements: when the window takes these there
+// is nothing to wait for any more.
+func TestQoS0WaitsForRetainedMessagesToBeSent(t *testing.T) {
+	s := stillServer(t, 1)
+	s.config.MaxInflight = 2
+	l := s.loops[0]
+	publisher := meet(t, l, "publisher")
+	for n := range uint16(4) {
+		publisher.send(retained(codec.QoS1, n+1, fmt.Sprint("r/", n), "kept"))
+	}
+	reader := meet(t, l, "reader").subscribed(codec.QoS0, "live").subscribed(codec.QoS1, "r/#")
+	publisher.send(publish("live", "x"))
+	reader.send(acks(codec.PUBACK, 1<<15))
+	require.Len(t, reader.got(), 1)
+	require.EqualValues(t, 1, reader.conn.messagesWaiting())
+	reader.send(acks(codec.PUBACK, 1<<15+1))
+	got := reader.got()
+	require.Equal(t, "PUBLISH live x", got[len(got)-1], "two retained ones are not acknowledged")
+	require.Nil(t, reader.conn.replay)
+}
+
 // A window that grows has room at once, for retained messages that wait for it, too.
 func TestWindowThatGrows(t *testing.T) {
 	s := stillServer(t, 1)
