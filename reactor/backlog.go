@@ -38,6 +38,7 @@ type item struct {
 	sent     int    // bytes of the first packet that are sent already
 	messages uint64 // of QoS 0 in it; 0: replies, or messages above QoS 0
 	next     int32  // index plus one; 0: none
+	replies  bool   // it was put there by waitReplies
 }
 
 // waiting returns what an item adds to the bytes of its backlog.
@@ -141,6 +142,9 @@ func (l *loop) consume(c *conn, n int) {
 			n -= rest
 			l.deliveredTo(c, it.messages)
 			l.waits(b, -it.waiting(), -int64(it.messages))
+			if it.replies {
+				c.congestion.replies -= it.waiting()
+			}
 			if g := c.congestion; g != nil && g.above == b.first {
 				g.above = 0
 				l.sendSoon(c)
@@ -157,6 +161,9 @@ func (l *loop) consume(c *conn, n int) {
 			count = 0
 		}
 		l.waits(b, -n, -int64(count))
+		if it.replies {
+			c.congestion.replies -= n
+		}
 		it.packets = it.packets[whole:]
 		return
 	}

@@ -132,6 +132,17 @@ func requireMemory(t testing.TB, s *Server) {
 	t.Helper()
 	want, seen := 0, map[*share]bool{}
 	for _, l := range s.loops {
+		l.wheel.each(func(c *conn) {
+			replies := 0
+			for i := c.backlog.first; i != 0; i = l.items.at(i).next {
+				if it := l.items.at(i); it.replies {
+					replies += it.waiting()
+				}
+			}
+			if c.congestion != nil {
+				require.Equal(t, replies, c.congestion.replies)
+			}
+		})
 		count := func(b *backlog) {
 			for i := b.first; i != 0; i = l.items.at(i).next {
 				want += itemBytes
@@ -315,6 +326,60 @@ func TestFullBufferHasRoomForReplies(t *testing.T) {
 	}
 	assert.False(t, slow.conn.live())
 	assert.EqualValues(t, 1, s.Stats().RepliesOverflow)
+}
+
+// What waits since before a limit was lowered leaves room for replies, whether it came from the log, from an outbox or
+// from the retained messages; who reads no replies is cut off all the same.
+func TestLoweredLimitsLeaveRoomForReplies(t *testing.T) {
+	large := strings.Repeat("x", 900_000)
+	for _, c := range []struct {
+		name string
+		wait func(publisher *peer, slow *slowReader)
+	}{
+		{"QoS 0", func(p *peer, slow *slowReader) { p.send(numbered("a/x", 1, 900)) }},
+		{"QoS 1", func(p *peer, slow *slowReader) { p.send(above(codec.QoS1, 1, "b", large)) }},
+		{"QoS 1 behind QoS 0", func(p *peer, slow *slowReader) {
+			p.send(numbered("a/x", 1, 50))
+			p.send(above(codec.QoS1, 1, "b", large))
+		}},
+		{"retained", func(p *peer, slow *slowReader) {
+			p.send(retained(codec.QoS0, 0, "r", large))
+			slow.loop.round(slow.conn, codec.AppendSubscribe(nil, 3, []codec.Subscription{{Filter: "r"}}))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := stillServer(t, 1)
+			l := s.loops[0]
+			slow := joinSlow(t, l, "slow", "a/#")
+			l.round(slow.conn, codec.AppendSubscribe(nil, 2, []codec.Subscription{{Filter: "b", QoS: codec.QoS1}}))
+			slow.readAll()
+			c.wait(meet(t, l, "publisher"), slow)
+			require.Equal(t, blocked, slow.conn.pace)
+			lower := *l.config
+			lower.ClientBufferBytes, lower.MaxPacketBytes = ClientBufferBytesMin, PacketBytesMin
+			l.reconfigure(&lower)
+			require.Greater(t, slow.conn.backlog.bytes, l.config.repliesBytesMax())
+			pings := bytes.Repeat(codec.AppendPingreq(nil), 1000)
+			for range 10 {
+				l.round(slow.conn, pings)
+			}
+			require.True(t, slow.conn.live())
+			slow.got = nil
+			slow.readAll()
+			require.GreaterOrEqual(t, len(slow.got), 10_001)
+			require.Equal(t, "PINGRESP", slow.got[len(slow.got)-1])
+			requireBalance(t, s)
+
+			for range 1000 {
+				l.round(slow.conn, pings)
+				if !slow.conn.live() {
+					break
+				}
+			}
+			require.EqualValues(t, 1, s.Stats().RepliesOverflow)
+			requireMemory(t, s)
+		})
+	}
 }
 
 // A turn that is over leaves readers for the next one; their messages stay in order, and a full buffer means

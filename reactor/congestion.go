@@ -21,6 +21,7 @@ type congestion struct {
 	sendQueue  int    // bytes in the kernel at the last tick
 	quietTicks uint32 // for which nothing has moved
 	above      int32  // the last item of the backlog with messages above QoS 0, see waitAbove; 0: none waits
+	replies    int    // bytes of the backlog that waitReplies has put there, with itemBytes each
 }
 
 // leadBytesMax bounds the lead. (chosen: half of the smallest buffer that gnet makes)

@@ -160,7 +160,8 @@ func (l *loop) writeReplies() {
 }
 
 // reply writes replies to c, or has them wait in order with its messages. A client that does not read them is
-// cut off when repliesRoom of them wait on top of all else that may: its limit, or one message that is larger.
+// cut off when more than repliesRoom of them wait, and these are on top of all else that may: its limit, or one message
+// that is larger. What was let in before a limit was lowered costs nobody the connection.
 func (l *loop) reply(c *conn, replies []byte) {
 	if len(replies) == 0 || !c.live() {
 		return
@@ -174,7 +175,8 @@ func (l *loop) reply(c *conn, replies []byte) {
 		if n := l.push(c, replies); n < len(replies) && c.live() {
 			l.block(c, replies, n, 0, nil)
 		}
-	case c.backlog.bytes+len(replies) > l.config.repliesBytesMax():
+	case c.congestion.replies+len(replies) > repliesRoom &&
+		c.backlog.bytes+len(replies) > l.config.repliesBytesMax():
 		l.repliesOverflow.add(1)
 		l.close(c, errRepliesUnread)
 	default:
@@ -186,17 +188,19 @@ func (l *loop) reply(c *conn, replies []byte) {
 func (l *loop) waitReplies(c *conn, replies []byte) {
 	b := &c.backlog
 	if b.last != 0 {
-		if it := l.items.at(b.last); it.messages == 0 && it.share.refs == 1 && b.last != c.congestion.above {
+		if it := l.items.at(b.last); it.replies {
 			l.releaseShare(it.share)
 			it.share.bytes = append(it.packets, replies...)
 			it.packets = it.share.bytes
 			l.holdShare(it.share)
 			l.waits(b, len(replies), 0)
+			c.congestion.replies += len(replies)
 			return
 		}
 	}
 	copied := copyOf(replies)
-	l.add(b, item{packets: copied.bytes, share: copied})
+	l.add(b, item{packets: copied.bytes, share: copied, replies: true})
+	c.congestion.replies += len(replies) + itemBytes
 }
 
 // repliesRoom keeps a reader whose buffer is full of messages from being cut off for its own PINGREQ.
