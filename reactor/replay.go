@@ -10,8 +10,8 @@ import (
 // A client that subscribes gets the retained messages that match [MQTT-3.3.1-6], with RETAIN set
 // [MQTT-3.3.1-8]. There may be far more than may wait for one client, so they are sent in pages, the next one
 // when the socket has taken the one before. A page is written past the round log, after a flush, and never
-// dropped for want of room. Those above QoS 0 go into the outbox, as many as the window has room for;
-// the rest waits for acknowledgements.
+// dropped for want of room. Those above QoS 0 go into the outbox, as many as it has room for; the rest waits for
+// acknowledgements.
 //
 // Live messages wait meanwhile, so that each comes after the retained one of its topic; the slow policy holds
 // for them. Those above QoS 0 that were in line at the SUBSCRIBE are older, and go before the retained ones above
@@ -175,8 +175,8 @@ func (l *loop) replayTurn() {
 	}
 }
 
-// sendPages writes retained messages to c while its socket and its window take them and the turn lasts. It returns
-// false when the window is full: c goes on when an acknowledgement comes.
+// sendPages writes retained messages to c while its socket and its outbox take them and the turn lasts. It returns
+// false when the outbox is full: c goes on when an acknowledgement comes.
 func (l *loop) sendPages(c *conn) (more bool) {
 	for c.live() && c.pace == held {
 		p := page{bytes: l.gather[:0], room: min(pageBytesMax, l.config.ClientBufferBytes/2)}
@@ -271,8 +271,8 @@ type page struct {
 	room  int
 	count uint64
 
-	windowFull bool // of the outbox, for a message above QoS 0
-	liveFirst  bool // the outbox has older messages to be sent before it
+	windowFull bool // the outbox has no room for a message above QoS 0
+	liveFirst  bool // it has older messages to be sent before
 }
 
 func (p *page) full() bool         { return len(p.bytes) >= p.room && p.count > 0 }
@@ -283,7 +283,8 @@ func (p *page) fits(size int) bool { return len(p.bytes)+size <= p.room || p.cou
 func (r *replay) fill(p *page, l *loop, c *conn) {
 	for looks := 0; !p.full(); looks++ {
 		for ; r.sent < len(r.found); r.sent++ {
-			packet := r.found[r.sent].Packet()
+			message := r.found[r.sent]
+			packet := message.Packet()
 			if packet == nil {
 				continue // replaced or cleared
 			}
@@ -291,7 +292,7 @@ func (r *replay) fill(p *page, l *loop, c *conn) {
 				if p.liveFirst = c.session.Outbox.LiveFirst(r.line); p.liveFirst {
 					return
 				}
-				if !l.sendRetainedAbove(c, packet, qos) {
+				if !l.sendRetainedAbove(c, message, packet, qos) {
 					p.windowFull = true
 					return
 				}
@@ -316,12 +317,15 @@ func (r *replay) fill(p *page, l *loop, c *conn) {
 	}
 }
 
-// sendRetainedAbove has a retained message go out to c above QoS 0, if the window has room for it.
-func (l *loop) sendRetainedAbove(c *conn, packet []byte, qos codec.QoS) bool {
+// sendRetainedAbove has the packet of a retained message go out to c above QoS 0, if there is room for it.
+func (l *loop) sendRetainedAbove(c *conn, m *router.RetainedMessage, packet []byte, qos codec.QoS) bool {
 	tx := l.server.store.Begin()
 	defer tx.End()
-	if !c.session.Outbox.AddRetained(tx, packet, qos, l.config.MaxInflight) {
+	if !c.session.Outbox.AddRetained(tx, packet, qos, l.config.queueLimits(l.server)) {
 		return false
+	}
+	if m.Packet() == nil { // replaced or cleared meanwhile
+		l.server.queues.Dropped(packet)
 	}
 	l.above[qos-1].matched.add(1)
 	return true

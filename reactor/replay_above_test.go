@@ -18,8 +18,8 @@ func largeRetained(publisher *peer, count int) {
 	publisher.got()
 }
 
-// Retained messages that a client has not acknowledged take nothing from its queue: what is published meanwhile
-// waits there and follows.
+// Retained messages that a client has not acknowledged, as many as its queue has bytes for, take nothing from that:
+// what is published meanwhile waits there and follows.
 func TestLiveMessagesWaitDuringAReplay(t *testing.T) {
 	s := stillServer(t, 1)
 	s.config.QueuedBytesMax = 64 << 10 // about one of them
@@ -27,7 +27,7 @@ func TestLiveMessagesWaitDuringAReplay(t *testing.T) {
 	publisher := meet(t, l, "publisher")
 	largeRetained(publisher, 30)
 	reader := meet(t, l, "reader", persistent).subscribed(codec.QoS1, "r/#")
-	require.Equal(t, s.config.MaxInflight, s.Stats().QueuedMessages, "a window of retained messages")
+	require.Equal(t, 1, s.Stats().QueuedMessages)
 	for n := range uint16(5) {
 		publisher.send(above(codec.QoS1, 100+n, "r/live", fmt.Sprint(n)))
 	}
@@ -38,8 +38,8 @@ func TestLiveMessagesWaitDuringAReplay(t *testing.T) {
 		reader.send(acks(codec.PUBACK, id))
 		got = append(got, reader.got()...)
 	}
-	require.Len(t, got, 10+5)
-	for n, packet := range got[10:] {
+	require.Len(t, got, 29+5)
+	for n, packet := range got[29:] {
 		require.Equal(t, fmt.Sprintf("PUBLISH %d r/live %d QoS 1", n+1, n), packet)
 	}
 	require.Nil(t, reader.conn.replay)
@@ -233,6 +233,102 @@ func TestRetainedMessagesLeaveRoomForOthers(t *testing.T) {
 	}
 	require.Zero(t, s.Stats().QueueBytes+s.Stats().QueuedMessages+s.Stats().StoredMessages)
 	requireAboveBalance(t, s)
+}
+
+// Clients that do not acknowledge their retained messages, and are gone when these are replaced, cost what each may
+// cost, and it is told. Each has all of them when it acknowledges, and nothing counts any more when all have.
+func TestRetainedMessagesThatAreReplacedOnTheirWay(t *testing.T) {
+	s := stillServer(t, 2)
+	s.config.QueuedBytesMax = 200_000 // three of them
+	const clients, messages, size = 10, 8, 60_000
+	publisher := meet(t, s.loops[0], "publisher")
+	clientID := func(n int) string { return fmt.Sprint("reader-", n) }
+	for n := range clients {
+		largeRetained(publisher, messages)
+		reader := meet(t, s.loops[1], clientID(n), persistent)
+		reader.send(codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "r/#", QoS: codec.QoS1}}))
+		require.Len(t, reader.got(), 2+3)
+		reader.send(codec.AppendUnsubscribe(nil, 2, []string{"r/#"}))
+		reader.leave()
+	}
+	require.Equal(t, 3*clients, s.Stats().QueuedMessages)
+	require.InDelta(t, 3*(clients-1)*size, s.Stats().QueueBytes, 10_000, "the latest are retained still")
+	for i := range messages {
+		publisher.send(retained(codec.QoS0, 0, fmt.Sprint("r/", i), ""))
+	}
+	require.Zero(t, s.Stats().RetainedBytes)
+	require.InDelta(t, 3*clients*size, s.Stats().QueueBytes, 10_000)
+
+	s.queuedMax.Store(100_000) // it is full: so there is one at a time
+	largeRetained(publisher, messages)
+	for n := range clients {
+		reader := meet(t, s.loops[n%2], clientID(n), persistent)
+		reader.send(codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "r/#", QoS: codec.QoS1}}))
+		var got []string
+		for range 3 + messages {
+			settleAll(s)
+			for _, packet := range reader.got() {
+				var id uint16
+				if _, err := fmt.Sscanf(packet, "PUBLISH %d r/", &id); err == nil {
+					got = append(got, packet)
+					reader.send(acks(codec.PUBACK, id))
+				}
+			}
+		}
+		require.Len(t, got, 3+messages, "three of before, and all that there are")
+		require.Nil(t, reader.conn.replay)
+		if n < clients/2 {
+			reader.leave()
+		}
+	}
+	require.Zero(t, s.Stats().QueueBytes+s.Stats().QueuedMessages+s.Stats().StoredMessages)
+	require.Zero(t, s.Stats().Above[0].Dropped.Total())
+	requireAboveBalance(t, s)
+}
+
+// What waits counts no more when the sessions have ended for which it does, whatever has become of it.
+func TestNothingCountsWhenSessionsHaveEnded(t *testing.T) {
+	for _, stored := range []bool{false, true} {
+		t.Run(fmt.Sprint("stored ", stored), func(t *testing.T) {
+			var s *Server
+			if stored {
+				s = keptServer(t, t.TempDir())
+			} else {
+				s = stillServer(t, 2)
+			}
+			publisher := meet(t, s.loops[0], "publisher")
+			largeRetained(publisher, 30)
+			var readers []*peer
+			for n := range 10 {
+				options := []func(*codec.Connect){persistent}[:n%2]
+				reader := meet(t, s.loops[n%3%2], fmt.Sprint("reader-", n), options...).subscribed(codec.QoS1, "r/#", "live")
+				publisher.send(above(codec.QoS1, 1, "live", "x"))
+				publisher.send(retained(codec.QoS1, 2, fmt.Sprint("r/", 29-n), "replaced"))
+				if n%3 == 0 {
+					reader.send(acks(codec.PUBACK, 1<<15, 1<<15+1))
+				}
+				readers = append(readers, reader)
+				if n%4 < 2 {
+					reader.leave()
+				}
+			}
+			settleAll(s)
+			require.Greater(t, s.Stats().QueueBytes, 9*60_000, "what was replaced")
+			for n, reader := range readers {
+				if reader.conn.live() {
+					reader.leave()
+				}
+				meet(t, s.loops[n%2], fmt.Sprint("reader-", n)).leave() // wants no session
+			}
+			settleAll(s)
+			require.Zero(t, s.Stats().Sessions)
+			require.Zero(t, s.Stats().QueueBytes+s.Stats().QueuedMessages+s.Stats().StoredMessages)
+			requireAboveBalance(t, s)
+			if stored {
+				require.NoError(t, s.saveRest())
+			}
+		})
+	}
 }
 
 // A retained message that was sent after live ones, and before others, is sent again in its place [MQTT-4.6.0-1].

@@ -93,6 +93,7 @@ func New(config Config) (*Server, error) {
 		ending:    make(chan struct{}),
 		stopped:   make(chan struct{}),
 	}
+	s.retained.Dropped = s.queues.Dropped
 	s.current.config = &s.config
 	s.apply(&s.config)
 	s.end = sync.OnceFunc(func() { close(s.ending) })

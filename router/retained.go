@@ -34,6 +34,10 @@ func (m *RetainedMessage) Packet() []byte {
 
 // Retained holds the retained messages. Any goroutine may call its methods.
 type Retained struct {
+	// Dropped, unless nil, is told of each packet that is no longer retained, with a lock held. It is set before there
+	// are messages, and immutable then.
+	Dropped func(packet []byte)
+
 	messagesMax, bytesMax atomic.Int64
 	nodeBytes             int // immutable; topicNodeBytes, but in tests that count packets only
 
@@ -154,16 +158,19 @@ func (r *Retained) store(keeper Keeper, number uint64, topic, packet []byte) boo
 		m.number = m.sequence
 	}
 	m.packet.Store(&packet)
-	n.replace(m)
+	r.replace(n, m)
 	if keeper != nil {
 		keeper.PutRetained(m.number, packet, first)
 	}
 	return true
 }
 
-func (n *topicNode) replace(m *RetainedMessage) {
+func (r *Retained) replace(n *topicNode, m *RetainedMessage) {
 	if n.message != nil {
-		n.message.packet.Store(nil)
+		packet := n.message.packet.Swap(nil)
+		if r.Dropped != nil {
+			r.Dropped(*packet)
+		}
 	}
 	n.message = m
 }
@@ -209,7 +216,7 @@ func (r *Retained) forget(keeper Keeper, s *retainedShard, n *topicNode) {
 		return
 	}
 	number, size := n.message.number, len(n.message.Packet())
-	n.replace(nil)
+	r.replace(n, nil)
 	size += s.prune(n) * r.nodeBytes
 	r.messages.Add(-1)
 	r.bytes.Add(-int64(size))

@@ -353,3 +353,21 @@ func TestRetainedSiblings(t *testing.T) {
 		requireNothingRetained(t, r)
 	}
 }
+
+// Who is told of packets that are dropped is told of each once, whether it was replaced, cleared or refused its place.
+func TestRetainedTellsWhatItDrops(t *testing.T) {
+	var dropped []string
+	r := NewRetained(10, 2000)
+	r.Dropped = func(packet []byte) { dropped = append(dropped, string(packet)) }
+	store := func(topic, packet string) bool { return r.Store(nil, []byte(topic), []byte(packet)) }
+	require.True(t, store("a", "one"))
+	require.True(t, store("b", "other"))
+	require.Empty(t, dropped)
+	require.True(t, store("a", "two"))
+	require.Equal(t, []string{"one"}, dropped)
+	require.False(t, store("a", strings.Repeat("x", 2000)))
+	require.Equal(t, []string{"one", "two"}, dropped)
+	r.Clear(nil, []byte("b"))
+	r.Clear(nil, []byte("b"))
+	require.Equal(t, []string{"one", "two", "other"}, dropped)
+}

@@ -16,6 +16,7 @@ type flow struct {
 	sent    int     // the first so many were sent at some time
 	resent  int     // the first so many were sent on this connection
 	next    uint64  // sequence number of the next message
+	bytes   int     // of messages for which no PUBACK or PUBREC came, with entryBytes each
 }
 
 // entry is a message in a flow.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"mqttd/session/store"
@@ -13,12 +14,16 @@ type Queues struct {
 	bytes    atomic.Int64  // of these, and entryBytes for each who waits
 	entries  atomic.Int64  // how many times somebody waits for a message
 	number   atomic.Uint64 // of the latest message in the store
+
+	mu   sync.Mutex
+	lent map[*byte]*Message // guarded by mu; retained ones somebody waits for, by the first byte of their packets
 }
 
 // Messages returns how many messages somebody waits for. Each counts once, however many wait for it.
 func (q *Queues) Messages() int { return int(q.messages.Load()) }
 
-// Bytes returns the memory that these take, with what it costs to know who waits for them.
+// Bytes returns the memory that these take, with what it costs to know who waits for them. The packet of a retained
+// message is counted where it is retained, and here from then on when it is not any more.
 func (q *Queues) Bytes() int { return int(q.bytes.Load()) }
 
 // Entries returns how many messages all clients together wait for.
@@ -34,37 +39,78 @@ const entryBytes = 56
 // Message is a message above QoS 0, stored once for all who wait for it.
 type Message struct {
 	packet []byte // immutable; as it goes out at QoS 0, with or without RETAIN
-	size   int    // of packet, 0 when its bytes are those of a retained message, which count there
 	queues *Queues
 	refs   atomic.Int32 // of outboxes, and of who distributes it
-	number uint64       // in the store, 0: not there; written by who distributes it, before the outbox has it
+	number uint64       // in the store, 0: not there; written with a tx, before the outbox has it
+	lent   bool         // immutable; it is in queues.lent, and what follows is guarded by queues.mu
+
+	counted bool // the bytes of packet, in queues
 }
 
 // NewMessage returns a message with one reference, the caller's, for a PUBLISH packet as it goes out at QoS 0. The
 // packet must not change any more.
-func (q *Queues) NewMessage(packet []byte) *Message { return q.newMessage(packet, len(packet)) }
-
-func (q *Queues) newMessage(packet []byte, size int) *Message {
-	m := &Message{packet: packet, size: size, queues: q}
+func (q *Queues) NewMessage(packet []byte) *Message {
+	m := &Message{packet: packet, queues: q}
 	m.refs.Store(1)
 	q.messages.Add(1)
-	q.bytes.Add(int64(size))
+	m.count()
 	return m
+}
+
+// lend returns the message with the packet of a retained one, the same for all who wait for it, with a reference for
+// the caller.
+func (q *Queues) lend(packet []byte) *Message {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m := q.lent[&packet[0]]
+	if m == nil {
+		m = &Message{packet: packet, queues: q, lent: true}
+		q.messages.Add(1)
+		if q.lent == nil {
+			q.lent = make(map[*byte]*Message)
+		}
+		q.lent[&packet[0]] = m
+	}
+	m.refs.Add(1)
+	return m
+}
+
+// Dropped is told that a packet is no longer retained. If somebody waits for it its bytes count here from now on.
+func (q *Queues) Dropped(packet []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if m := q.lent[&packet[0]]; m != nil && !m.counted {
+		m.count()
+	}
+}
+
+func (m *Message) count() {
+	m.counted = true
+	m.queues.bytes.Add(int64(len(m.packet)))
 }
 
 // Release gives the caller's reference up.
 func (m *Message) Release(tx *store.Tx) {
+	if m.lent {
+		m.queues.mu.Lock()
+		defer m.queues.mu.Unlock()
+	}
 	if m.refs.Add(-1) > 0 {
 		return
 	}
+	if m.lent {
+		delete(m.queues.lent, &m.packet[0])
+	}
 	m.queues.messages.Add(-1)
-	m.queues.bytes.Add(-int64(m.size))
+	if m.counted {
+		m.queues.bytes.Add(-int64(len(m.packet)))
+	}
 	if m.number != 0 {
 		tx.DeleteMessage(m.number)
 	}
 }
 
-// keep has the message in the store. Only who distributes it may call it.
+// keep has the message in the store. Only who adds it to an outbox may call it.
 func (m *Message) keep(tx *store.Tx) {
 	if m.number == 0 && tx != nil {
 		m.number = m.queues.number.Add(1)

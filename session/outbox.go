@@ -22,7 +22,6 @@ type Outbox struct {
 	sends    uint64 // messages sent, each the first time
 	ahead    uint64 // live messages before this one go ahead of retained ones that are to come, see LiveFirst
 	waiting  int    // messages for which no PUBACK or PUBREC came
-	bytes    int    // of these, with entryBytes each
 	attached bool   // a connection sends
 	woken    bool   // and it knows that there is something to be sent
 	closed   bool
@@ -50,7 +49,7 @@ const QueueMax = 30_000
 type Limits struct {
 	Inflight   int // messages sent and not acknowledged
 	Messages   int // messages that wait behind these, at most QueueMax
-	Bytes      int // of all of them, with what keeps the books; one message at least has room
+	Bytes      int // of all of them, with what keeps the books, and of retained ones as many; one at least has room
 	TotalBytes int // of all that wait for any client; what many wait for counts once
 }
 
@@ -96,11 +95,11 @@ func (o *Outbox) Add(tx *store.Tx, m *Message, qos codec.QoS, limits Limits) (v 
 	if o.attached {
 		room += max(0, limits.Inflight-o.inflight)
 	}
-	size := m.size + entryBytes
+	size := len(m.packet) + entryBytes
 	switch {
 	case o.closed:
 		return Ended, false
-	case f.queued() >= room || o.bytes > 0 && o.bytes+size > limits.Bytes:
+	case f.queued() >= room || f.bytes > 0 && f.bytes+size > limits.Bytes:
 		v = QueueFull
 	case o.queues.Bytes()+entryBytes > limits.TotalBytes:
 		v = MemoryFull
@@ -119,17 +118,21 @@ func (o *Outbox) Add(tx *store.Tx, m *Message, qos codec.QoS, limits Limits) (v 
 	return v, wake
 }
 
-// AddRetained queues the packet of a retained message because of a SUBSCRIBE, ahead of what is published now. There
-// is room as long as the window has some, whatever else waits: it returns false, and queues nothing, when there is
-// none.
-func (o *Outbox) AddRetained(tx *store.Tx, packet []byte, qos codec.QoS, inflight int) bool {
+// AddRetained queues the packet of a retained message because of a SUBSCRIBE, ahead of what is published now. It
+// returns false, and queues nothing, when there is no room: the window has none, or others that are on their way, one
+// at least, are as many bytes as may be, whatever else waits. Then there is when one of those is acknowledged. Who
+// finds, after this call, that the message is no longer retained must call Queues.Dropped.
+func (o *Outbox) AddRetained(tx *store.Tx, packet []byte, qos codec.QoS, limits Limits) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	f := &o.flows[replayed]
-	if o.closed || o.inflight+f.queued() >= inflight {
+	f, size := &o.flows[replayed], len(packet)+entryBytes
+	switch {
+	case o.closed || o.inflight+f.queued() >= limits.Inflight:
+		return false
+	case f.bytes > 0 && (f.bytes+size > limits.Bytes || o.queues.Bytes()+entryBytes > limits.TotalBytes):
 		return false
 	}
-	m := o.queues.newMessage(packet, 0)
+	m := o.queues.lend(packet)
 	o.put(tx, replayed, m, entry{qos: qos, retain: true})
 	m.Release(tx)
 	o.book.Matched++
@@ -171,9 +174,10 @@ func (o *Outbox) LiveFirst(end uint64) bool {
 
 // put adds an entry with a reference to m.
 func (o *Outbox) put(tx *store.Tx, which int, m *Message, e entry) {
+	f := &o.flows[which]
 	e.message = m
-	o.hold(m)
-	added := o.flows[which].add(e)
+	o.hold(f, m)
+	added := f.add(e)
 	if o.number != 0 && tx != nil {
 		m.keep(tx)
 		if e.qos == codec.QoS2 {
@@ -185,21 +189,21 @@ func (o *Outbox) put(tx *store.Tx, which int, m *Message, e entry) {
 }
 
 // hold takes a reference to an entry's message.
-func (o *Outbox) hold(m *Message) {
+func (o *Outbox) hold(f *flow, m *Message) {
 	m.refs.Add(1)
 	o.waiting++
-	o.bytes += m.size + entryBytes
+	f.bytes += len(m.packet) + entryBytes
 	o.queues.bytes.Add(entryBytes)
 	o.queues.entries.Add(1)
 }
 
 // drop gives it back.
-func (o *Outbox) drop(tx *store.Tx, e *entry) {
+func (o *Outbox) drop(tx *store.Tx, f *flow, e *entry) {
 	if e.message == nil {
 		return
 	}
 	o.waiting--
-	o.bytes -= e.message.size + entryBytes
+	f.bytes -= len(e.message.packet) + entryBytes
 	o.queues.bytes.Add(-entryBytes)
 	o.queues.entries.Add(-1)
 	e.message.Release(tx)
@@ -307,7 +311,7 @@ func (o *Outbox) Acknowledge(tx *store.Tx, t codec.PacketType, packetID uint16) 
 		switch {
 		case t == codec.PUBACK && e.qos == codec.QoS1:
 			o.book.Delivered++
-			o.drop(tx, e)
+			o.drop(tx, f, e)
 			o.finish(tx, which, i)
 			return Done, codec.QoS1
 		case t == codec.PUBREC && e.released:
@@ -315,7 +319,7 @@ func (o *Outbox) Acknowledge(tx *store.Tx, t codec.PacketType, packetID uint16) 
 			return Repeated, codec.QoS2
 		case t == codec.PUBREC && e.qos == codec.QoS2:
 			o.book.Delivered++
-			o.drop(tx, e)
+			o.drop(tx, f, e)
 			e.released = true
 			o.noteReleased(tx, which, e)
 			return Received, codec.QoS2
@@ -372,7 +376,7 @@ func (o *Outbox) Close(tx *store.Tx) (lost [3]uint64) {
 		for j := range f.entries {
 			if e := &f.entries[j]; e.message != nil {
 				lost[e.qos]++
-				o.drop(tx, e)
+				o.drop(tx, f, e)
 			}
 		}
 		f.entries, f.sent, f.resent = nil, 0, 0
@@ -398,7 +402,7 @@ func (o *Outbox) exactlyOnce() bool {
 func (o *Outbox) Waiting() (messages, bytes int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.waiting, o.bytes
+	return o.waiting, o.flows[replayed].bytes + o.flows[live].bytes
 }
 
 // Inflight returns how many messages were sent and are not acknowledged to the end.

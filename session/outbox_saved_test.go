@@ -90,8 +90,8 @@ func TestQoS2WaitsForTheStore(t *testing.T) {
 func TestRetainedQoS2WaitsForTheStore(t *testing.T) {
 	withEachSync(t, func(t *testing.T, o *savedOutbox) {
 		tx := o.store.Begin()
-		require.True(t, o.AddRetained(tx, packetOf("x"), codec.QoS1, 20))
-		require.True(t, o.AddRetained(tx, packetOf("y"), codec.QoS2, 20))
+		require.True(t, o.AddRetained(tx, packetOf("x"), codec.QoS1, roomy))
+		require.True(t, o.AddRetained(tx, packetOf("y"), codec.QoS2, roomy))
 		o.requireSent(true, "PUBLISH 32768 x")
 		o.saved(tx.End())
 		o.requireSent(false, "PUBLISH 32769 y")

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,13 @@ import (
 var roomy = Limits{Inflight: 20, Messages: QueueMax, Bytes: 1 << 30, TotalBytes: 1 << 30}
 
 const roomyBytes = 1 << 20 // for Outbox.Next
+
+// window is roomy with a window.
+func window(inflight int) Limits {
+	limits := roomy
+	limits.Inflight = inflight
+	return limits
+}
 
 // packetOf returns the packet of a message of topic "t" as outboxes hold it.
 func packetOf(payload string) []byte {
@@ -153,9 +161,9 @@ func TestOutboxSendsRetainedMessagesFirst(t *testing.T) {
 	o := q.NewOutbox(0)
 	o.Attach()
 	addTo(o, "live", codec.QoS1, roomy)
-	require.True(t, o.AddRetained(nil, packetOf("kept"), codec.QoS1, 2))
-	require.True(t, o.AddRetained(nil, packetOf("kept too"), codec.QoS2, 2))
-	require.False(t, o.AddRetained(nil, packetOf("no room"), codec.QoS1, 2))
+	require.True(t, o.AddRetained(nil, packetOf("kept"), codec.QoS1, window(2)))
+	require.True(t, o.AddRetained(nil, packetOf("kept too"), codec.QoS2, window(2)))
+	require.False(t, o.AddRetained(nil, packetOf("no room"), codec.QoS1, window(2)))
 	got := parseOutgoing(t, o.Next(nil, roomyBytes, 2, math.MaxUint64, true).Packets)
 	require.Equal(t, []outgoing{
 		{codec.PUBLISH, 1 << 15, codec.QoS1, true, false, "kept"},
@@ -186,7 +194,7 @@ func TestOutboxSendsFirstWhatWasInLine(t *testing.T) {
 	require.True(t, o.LiveFirst(line))
 	require.Equal(t, []string{"older than kept"}, retainedOnly(5))
 	require.False(t, o.LiveFirst(line))
-	require.True(t, o.AddRetained(nil, packetOf("kept"), codec.QoS1, 5))
+	require.True(t, o.AddRetained(nil, packetOf("kept"), codec.QoS1, window(5)))
 	require.Equal(t, []string{"kept"}, retainedOnly(5))
 	require.Equal(t, []string{"PUBLISH 3 newer"}, sendAll(t, o, 5))
 	var none *Outbox
@@ -241,7 +249,7 @@ func TestOutboxBounds(t *testing.T) {
 			v, wake := addTo(o, "x", codec.QoS1, c.limits)
 			require.Equal(t, Ended, v)
 			require.False(t, wake)
-			require.False(t, o.AddRetained(nil, packetOf("x"), codec.QoS1, 5))
+			require.False(t, o.AddRetained(nil, packetOf("x"), codec.QoS1, window(5)))
 			require.EqualValues(t, 100, o.Book().Matched)
 			require.Zero(t, q.Messages()+q.Bytes()+q.Entries())
 		})
@@ -289,11 +297,11 @@ func TestOutboxSendsAgainInOrder(t *testing.T) {
 	addTo(o, "a", codec.QoS1, roomy)
 	addTo(o, "b", codec.QoS2, roomy)
 	send("PUBLISH 1 a", "PUBLISH 2 b")
-	o.AddRetained(nil, packetOf("r"), codec.QoS2, 20)
+	o.AddRetained(nil, packetOf("r"), codec.QoS2, roomy)
 	send("PUBLISH 32768 r")
 	addTo(o, "c", codec.QoS1, roomy)
 	send("PUBLISH 3 c")
-	o.AddRetained(nil, packetOf("s"), codec.QoS1, 20)
+	o.AddRetained(nil, packetOf("s"), codec.QoS1, roomy)
 	addTo(o, "d", codec.QoS1, roomy)
 	send("PUBLISH 32769 s", "PUBLISH 4 d")
 	o.Acknowledge(nil, codec.PUBACK, 3)
@@ -314,26 +322,28 @@ func TestOutboxSendsAgainInOrder(t *testing.T) {
 	send("PUBLISH 5 new")
 }
 
-// The bytes of a retained message count where it is retained: on its way it takes no room from what is published
+// The packet of a retained message counts where it is retained: on its way it takes no room from what is published
 // now, for its client or others.
 func TestRetainedMessagesTakeNoRoom(t *testing.T) {
 	var q Queues
 	o := q.NewOutbox(0)
 	o.Attach()
+	large := packetOf(strings.Repeat("r", 100_000))
 	for range 20 {
-		require.True(t, o.AddRetained(nil, packetOf(strings.Repeat("r", 100_000)), codec.QoS1, 20))
+		require.True(t, o.AddRetained(nil, large, codec.QoS1, roomy))
 	}
 	require.Equal(t, 20*entryBytes, q.Bytes())
 	_, bytes := o.Waiting()
-	require.Equal(t, 20*entryBytes, bytes)
-	enough := len(packetOf("live")) + 21*entryBytes
+	require.Equal(t, 20*(len(large)+entryBytes), bytes)
+	size := len(packetOf("live")) + entryBytes
+	enough := 20*entryBytes + size
 	for _, c := range []struct {
 		limits Limits
 		want   Verdict
 	}{
-		{Limits{Inflight: 20, Messages: 1, Bytes: enough - 1, TotalBytes: enough}, QueueFull},
-		{Limits{Inflight: 20, Messages: 1, Bytes: enough, TotalBytes: enough - 1}, MemoryFull},
-		{Limits{Inflight: 20, Messages: 1, Bytes: enough, TotalBytes: enough}, Queued},
+		{Limits{Inflight: 20, Messages: 1, Bytes: size, TotalBytes: enough - 1}, MemoryFull},
+		{Limits{Inflight: 20, Messages: 1, Bytes: size, TotalBytes: enough}, Queued},
+		{Limits{Inflight: 20, Messages: 2, Bytes: size, TotalBytes: roomy.TotalBytes}, QueueFull},
 	} {
 		v, _ := addTo(o, "live", codec.QoS1, c.limits)
 		require.Equal(t, c.want, v)
@@ -346,6 +356,137 @@ func TestRetainedMessagesTakeNoRoom(t *testing.T) {
 	require.Equal(t, [3]uint64{0, 11, 0}, o.Close(nil))
 	require.Zero(t, q.Messages()+q.Bytes()+q.Entries())
 }
+
+// A retained message that is on its way counts once, however many wait for it, from when it is no longer retained
+// until the last has it.
+func TestRetainedMessagesThatAreDroppedCount(t *testing.T) {
+	var q Queues
+	packet, other := packetOf("replaced"), packetOf("replaced")
+	var outboxes []*Outbox
+	for range 3 {
+		o := q.NewOutbox(0)
+		o.Attach()
+		require.True(t, o.AddRetained(nil, packet, codec.QoS1, roomy))
+		outboxes = append(outboxes, o)
+	}
+	require.Equal(t, []int{1, 3 * entryBytes, 3}, []int{q.Messages(), q.Bytes(), q.Entries()})
+	q.Dropped(other)
+	require.Equal(t, 3*entryBytes, q.Bytes(), "nobody waits for that")
+	for range 2 { // by who replaced it, and by who found it so
+		q.Dropped(packet)
+		require.Equal(t, []int{1, len(packet) + 3*entryBytes, 3}, []int{q.Messages(), q.Bytes(), q.Entries()})
+	}
+	require.True(t, outboxes[0].AddRetained(nil, packet, codec.QoS1, roomy), "by who has found it just before")
+	require.Equal(t, []int{1, len(packet) + 4*entryBytes, 4}, []int{q.Messages(), q.Bytes(), q.Entries()})
+	outboxes[0].Close(nil)
+	outboxes[1].Next(nil, roomyBytes, 20, 0, false)
+	outboxes[1].Acknowledge(nil, codec.PUBACK, 1<<15)
+	require.Equal(t, []int{1, len(packet) + entryBytes, 1}, []int{q.Messages(), q.Bytes(), q.Entries()})
+	outboxes[2].Close(nil)
+	require.Zero(t, q.Messages()+q.Bytes()+q.Entries())
+	require.Empty(t, q.lent)
+}
+
+// A client that does not acknowledge its retained messages costs as many bytes of these as of others, and fewer when
+// the queues of all are full: but one it is sent whatever there is.
+func TestRetainedMessagesHaveBounds(t *testing.T) {
+	size := len(packetOf("x")) + entryBytes
+	for _, c := range []struct {
+		name   string
+		limits Limits
+		want   int
+	}{
+		{"window", Limits{5, 0, 1 << 20, 1 << 20}, 5},
+		{"bytes", Limits{20, 0, 7 * size, 1 << 20}, 7},
+		{"bytes, one message at least", Limits{20, 0, 1, 1 << 20}, 1},
+		{"bytes of all clients", Limits{20, 0, 1 << 20, 9 * size}, 7},
+		{"bytes of all clients, one message at least", Limits{20, 0, 1 << 20, 1}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var q Queues
+			another, o := q.NewOutbox(0), q.NewOutbox(0)
+			for range 2 {
+				addTo(another, "x", codec.QoS1, roomy)
+			}
+			o.Attach()
+			add := func() bool {
+				packet := packetOf("x")
+				added := o.AddRetained(nil, packet, codec.QoS1, c.limits)
+				q.Dropped(packet)
+				return added
+			}
+			for n := range 100 {
+				require.Equal(t, n < c.want, add(), "message %d", n)
+			}
+			messages, bytes := o.Waiting()
+			require.Equal(t, []int{c.want, c.want * size, (c.want + 2) * size}, []int{messages, bytes, q.Bytes()})
+			sendAll(t, o, c.limits.Inflight)
+			o.Acknowledge(nil, codec.PUBACK, 1<<15)
+			require.True(t, add())
+			require.False(t, add())
+			require.Equal(t, Queued, first(addTo(o, "x", codec.QoS1, Limits{20, 1, size, 1 << 20})), "what is published now has its own")
+			o.Close(nil)
+			another.Close(nil)
+			require.Zero(t, q.Messages()+q.Bytes()+q.Entries())
+		})
+	}
+}
+
+// Whoever is the first to see that a message is no longer retained, who sends it or who replaces it: it counts.
+func TestRetainedMessagesThatAreReplacedJustNow(t *testing.T) {
+	const topics, rounds = 3, 3000
+	var q Queues
+	var retained [topics]atomic.Pointer[[]byte]
+	replace := func(topic int, packet *[]byte) {
+		if before := retained[topic].Swap(packet); before != nil {
+			q.Dropped(*before)
+		}
+	}
+	var working sync.WaitGroup
+	for range 2 {
+		working.Go(func() {
+			for n := range rounds {
+				packet := packetOf(fmt.Sprint("message ", n))
+				replace(n%topics, &packet)
+			}
+		})
+	}
+	outboxes := []*Outbox{q.NewOutbox(0), q.NewOutbox(0), q.NewOutbox(0)}
+	for i, o := range outboxes {
+		o.Attach()
+		working.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(i), 0))
+			for range rounds {
+				at := &retained[random.IntN(topics)]
+				packet := at.Load()
+				if packet != nil && o.AddRetained(nil, *packet, codec.QoS1, roomy) && at.Load() != packet {
+					q.Dropped(*packet)
+				}
+				for _, p := range parseOutgoing(t, o.Next(nil, 1, 20, 0, false).Packets) {
+					o.Acknowledge(nil, codec.PUBACK, p.id-uint16(random.IntN(5)))
+				}
+			}
+		})
+	}
+	working.Wait()
+	for topic := range retained {
+		replace(topic, nil)
+	}
+	bytes := q.Entries() * entryBytes
+	for _, m := range q.lent {
+		bytes += len(m.packet)
+	}
+	require.NotEmpty(t, q.lent)
+	require.Equal(t, bytes, q.Bytes())
+	require.Equal(t, len(q.lent), q.Messages())
+	for _, o := range outboxes {
+		o.Close(nil)
+	}
+	require.Empty(t, q.lent)
+	require.Zero(t, q.Messages()+q.Bytes()+q.Entries())
+}
+
+func first(v Verdict, _ bool) Verdict { return v }
 
 // TestRandomOutboxes compares outboxes, in memory and in a store of each kind, with a naive model, through
 // everything that may happen to them and through restarts.
@@ -381,6 +522,7 @@ type outboxWorld struct {
 	sync     store.Sync
 	outboxes []*outboxModel
 	limits   Limits
+	retained []*modelMessage
 	names    int
 }
 
@@ -431,8 +573,10 @@ func (w *outboxWorld) step() {
 	switch action := w.random.IntN(40); {
 	case action < 14:
 		w.publish()
-	case action < 16:
+	case action < 17:
 		m.addRetained()
+	case action < 18:
+		w.replaceRetained()
 	case action < 26:
 		m.next()
 	case action < 37:
@@ -456,7 +600,7 @@ func (w *outboxWorld) payload() string {
 // publish adds one message to some of the outboxes.
 func (w *outboxWorld) publish() {
 	payload := w.payload()
-	model := &modelMessage{packetOf(payload), len(packetOf(payload))}
+	model := &modelMessage{packetOf(payload), true}
 	tx := w.store.Begin()
 	defer tx.End()
 	m := w.queues.NewMessage(model.packet)
@@ -468,12 +612,22 @@ func (w *outboxWorld) publish() {
 	m.Release(tx)
 }
 
+// replaceRetained has a message be no longer retained.
+func (w *outboxWorld) replaceRetained() {
+	if len(w.retained) == 0 {
+		return
+	}
+	w.queues.Dropped(w.retained[0].packet)
+	w.retained[0].counted = true
+	w.retained = w.retained[1:]
+}
+
 // waiting returns what waits in all outboxes, and one message more, that is being published.
 func (w *outboxWorld) waiting(more *modelMessage) (messages, entries, bytes int) {
 	seen := map[*modelMessage]bool{}
 	if more != nil {
 		seen[more] = true
-		messages, bytes = 1, more.size
+		messages, bytes = 1, len(more.packet)
 	}
 	for _, o := range w.outboxes {
 		for _, e := range o.all() {
@@ -485,7 +639,9 @@ func (w *outboxWorld) waiting(more *modelMessage) (messages, entries, bytes int)
 			if !seen[e.message] {
 				seen[e.message] = true
 				messages++
-				bytes += e.message.size
+				if e.message.counted {
+					bytes += len(e.message.packet)
+				}
 			}
 		}
 	}
@@ -520,6 +676,7 @@ func (w *outboxWorld) restart() {
 		tx.End()
 	}
 	require.NoError(w.t, w.store.Close())
+	w.retained = nil // packets are others now
 	queues := new(Queues)
 	messages, outboxes := map[uint64]*Message{}, map[uint64]*Outbox{1: queues.NewOutbox(1), 2: queues.NewOutbox(2)}
 	w.open(store.Visitor{
@@ -559,8 +716,8 @@ type outboxModel struct {
 }
 
 type modelMessage struct {
-	packet []byte
-	size   int // that counts: none for a retained message, until the broker starts anew
+	packet  []byte
+	counted bool // in Queues: not while it is retained
 }
 
 type modelEntry struct {
@@ -588,10 +745,10 @@ func (m *outboxModel) inflight() (n int) {
 	return n
 }
 
-func (m *outboxModel) bytes() (n int) {
-	for _, e := range m.all() {
+func (m *outboxModel) bytes(which int) (n int) {
+	for _, e := range m.flows[which] {
 		if e.message != nil {
-			n += e.message.size + entryBytes
+			n += len(e.message.packet) + entryBytes
 		}
 	}
 	return n
@@ -610,7 +767,7 @@ func (m *outboxModel) check() {
 	require.Equal(m.t, m.book, m.outbox.Book())
 	require.Equal(m.t, m.inflight(), m.outbox.Inflight())
 	messages, bytes := m.outbox.Waiting()
-	require.Equal(m.t, m.bytes(), bytes)
+	require.Equal(m.t, m.bytes(replayed)+m.bytes(live), bytes)
 	if !m.closed {
 		require.EqualValues(m.t, m.book.Matched, m.book.Delivered+m.book.Refused+uint64(messages))
 	}
@@ -625,7 +782,7 @@ func (m *outboxModel) add(tx *store.Tx, message *Message, model *modelMessage) {
 	_, _, total := m.waiting(model)
 	want := Queued
 	switch {
-	case m.queued(live) >= room, m.bytes() > 0 && m.bytes()+model.size+entryBytes > m.limits.Bytes:
+	case m.queued(live) >= room, m.bytes(live) > 0 && m.bytes(live)+len(model.packet)+entryBytes > m.limits.Bytes:
 		want = QueueFull
 	case total+entryBytes > m.limits.TotalBytes:
 		want = MemoryFull
@@ -665,12 +822,18 @@ func (m *outboxModel) batchOf(tx *store.Tx) uint64 {
 }
 
 func (m *outboxModel) addRetained() {
-	model := &modelMessage{packet: packetOf(m.payload())}
+	if len(m.retained) == 0 || m.random.IntN(2) == 0 {
+		m.retained = append(m.retained, &modelMessage{packet: packetOf(m.payload())})
+	}
+	model := m.retained[m.random.IntN(len(m.retained))]
 	qos := codec.QoS(1 + m.random.IntN(2))
-	want := m.inflight()+m.queued(replayed) < m.limits.Inflight
+	_, _, total := m.waiting(nil)
+	bytes, size := m.bytes(replayed), len(model.packet)+entryBytes
+	want := m.inflight()+m.queued(replayed) < m.limits.Inflight &&
+		(bytes == 0 || bytes+size <= m.limits.Bytes && total+entryBytes <= m.limits.TotalBytes)
 	tx := m.store.Begin()
 	defer tx.End()
-	require.Equal(m.t, want, m.outbox.AddRetained(tx, model.packet, qos, m.limits.Inflight))
+	require.Equal(m.t, want, m.outbox.AddRetained(tx, model.packet, qos, m.limits))
 	if want {
 		m.book.Matched++
 		m.append(tx, replayed, &modelEntry{message: model, qos: qos, retain: true})
@@ -852,7 +1015,7 @@ func (m *outboxModel) restored(o *Outbox, killed bool) {
 		for i, e := range m.flows[which] {
 			e.batch, e.order, e.resent, e.doubtful = 0, 0, false, e.doubtful || killed
 			if e.message != nil {
-				e.message.size = len(e.message.packet)
+				e.message.counted = true
 				m.book.Matched++
 			}
 			if e.message == nil || e.noted {

@@ -23,7 +23,7 @@ func (o *Outbox) Restored(q store.Queued, m *Message) bool {
 		f.sent = len(f.entries)
 	}
 	if m != nil {
-		o.hold(m)
+		o.hold(f, m)
 		o.book.Matched++
 	}
 	return true
