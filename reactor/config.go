@@ -79,7 +79,8 @@ type Config struct {
 	// dropped.
 	QueuedMessagesMax, QueuedBytesMax int
 	// TotalQueueBytes bounds the memory of the messages in all queues, one in several counted once, at least
-	// ClientBufferBytesMin; 0: a quarter of the memory, at most 1 GiB. The newest message is dropped at the limit.
+	// ClientBufferBytesMin; 0: a quarter of the memory, at most 1 GiB. The newest message is dropped at the limit, and
+	// at seven eighths of it when it cannot be sent at once: who is away or slow leaves the others room.
 	TotalQueueBytes int
 	// SessionsMax is how many Sessions are kept of clients that are away, at most as many as MaxClients may be;
 	// 0: half of MaxClients. At the limit the one that has been away longest ends.

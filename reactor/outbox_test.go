@@ -444,6 +444,40 @@ func TestWhoNeverAcknowledgesCostsItsLimit(t *testing.T) {
 	requireAboveBalance(t, s)
 }
 
+// Clients that are away, or take nothing, fill what all queues may take: those that acknowledge get everything, also
+// when several messages come at once, and the bound is kept.
+func TestFullQueuesLeaveRoomForWhoIsThere(t *testing.T) {
+	const total = 256 << 10
+	s := stillServer(t, 1)
+	s.queuedMax.Store(total)
+	l := s.loops[0]
+	publisher := meet(t, l, "publisher")
+	meet(t, l, "absent", persistent).subscribed(codec.QoS1, "all/#").leave()
+	slow := meet(t, l, "slow").subscribed(codec.QoS1, "all/slow")
+	reader := meet(t, l, "reader").subscribed(codec.QoS1, "reader")
+	for n := 1; n <= 300; n++ {
+		publisher.send(aboves("all/away", n, n))
+		publisher.send(aboves("all/slow", n, n))
+	}
+	require.Len(t, slow.got(), s.config.MaxInflight)
+	dropped := s.Stats().Above[0].Dropped
+	require.Positive(t, dropped[ReasonMemory])
+	for n := 1; n <= 300; n += 10 {
+		publisher.send(aboves("reader", n, n+9))
+		require.LessOrEqual(t, s.Stats().QueueBytes, total)
+		got := reader.got()
+		require.Len(t, got, 10)
+		for _, packet := range got {
+			var id uint16
+			_, err := fmt.Sscanf(packet, "PUBLISH %d reader", &id)
+			require.NoError(t, err)
+			reader.send(acks(codec.PUBACK, id))
+		}
+	}
+	require.Equal(t, dropped, s.Stats().Above[0].Dropped)
+	requireAboveBalance(t, s)
+}
+
 // SUBACK comes before the messages that the subscription brings, retained ones before live ones, and those in flight
 // leave the retained ones as much of the window as there is.
 func TestRetainedAboveQoS0(t *testing.T) {

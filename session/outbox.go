@@ -50,8 +50,13 @@ type Limits struct {
 	Inflight   int // messages sent and not acknowledged
 	Messages   int // messages that wait behind these, at most QueueMax
 	Bytes      int // of all of them, with what keeps the books, and of retained ones as many; one at least has room
-	TotalBytes int // of all that wait for any client; what many wait for counts once
+	TotalBytes int // of all that wait for any client; what many wait for counts once; see behindBytes
 }
+
+// behindBytes returns how much of TotalBytes may be taken when a message comes that must wait behind the window, or
+// for the client to come. The rest is for those that can be sent at once: or clients that are away, or slow, would
+// have those get nothing that are not. (chosen: 7/8)
+func (l Limits) behindBytes() int { return l.TotalBytes - l.TotalBytes/8 }
 
 // Book counts messages above QoS 0 for one client: Matched = Delivered + Dropped + Waiting.
 type Book struct {
@@ -91,9 +96,13 @@ func (o *Outbox) Add(tx *store.Tx, m *Message, qos codec.QoS, limits Limits) (v 
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	f := &o.flows[live]
-	room := limits.Messages
+	room, total := limits.Messages, limits.behindBytes()
 	if o.attached {
-		room += max(0, limits.Inflight-o.inflight)
+		window := max(0, limits.Inflight-o.inflight)
+		room += window
+		if f.queued()+o.flows[replayed].queued() < window {
+			total = limits.TotalBytes
+		}
 	}
 	size := len(m.packet) + entryBytes
 	switch {
@@ -101,7 +110,7 @@ func (o *Outbox) Add(tx *store.Tx, m *Message, qos codec.QoS, limits Limits) (v 
 		return Ended, false
 	case f.queued() >= room || f.bytes > 0 && f.bytes+size > limits.Bytes:
 		v = QueueFull
-	case o.queues.Bytes()+entryBytes > limits.TotalBytes:
+	case o.queues.Bytes()+entryBytes > total:
 		v = MemoryFull
 	default:
 		o.put(tx, live, m, entry{qos: qos})
@@ -129,7 +138,7 @@ func (o *Outbox) AddRetained(tx *store.Tx, packet []byte, qos codec.QoS, limits 
 	switch {
 	case o.closed || o.inflight+f.queued() >= limits.Inflight:
 		return false
-	case f.bytes > 0 && (f.bytes+size > limits.Bytes || o.queues.Bytes()+entryBytes > limits.TotalBytes):
+	case f.bytes > 0 && (f.bytes+size > limits.Bytes || o.queues.Bytes()+entryBytes > limits.behindBytes()):
 		return false
 	}
 	m := o.queues.lend(packet)

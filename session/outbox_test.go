@@ -217,7 +217,9 @@ func TestOutboxBounds(t *testing.T) {
 		{"none for a client that is away", false, Limits{5, 0, 1 << 20, 1 << 20}, 0, QueueFull},
 		{"bytes", true, Limits{5, 1000, 7 * size, 1 << 20}, 7, QueueFull},
 		{"bytes, one message at least", true, Limits{5, 1000, 1, 1 << 20}, 1, QueueFull},
-		{"bytes of all clients", true, Limits{5, 1000, 1 << 20, 7*size + 1}, 7, MemoryFull},
+		{"bytes of all clients, within the window", true, Limits{20, 1000, 1 << 20, 16*size + 1}, 16, MemoryFull},
+		{"bytes of all clients, behind the window", true, Limits{5, 1000, 1 << 20, 16*size + 1}, 14, MemoryFull},
+		{"bytes of all clients, to a client that is away", false, Limits{20, 1000, 1 << 20, 16*size + 1}, 14, MemoryFull},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var q Queues
@@ -341,8 +343,8 @@ func TestRetainedMessagesTakeNoRoom(t *testing.T) {
 		limits Limits
 		want   Verdict
 	}{
-		{Limits{Inflight: 20, Messages: 1, Bytes: size, TotalBytes: enough - 1}, MemoryFull},
-		{Limits{Inflight: 20, Messages: 1, Bytes: size, TotalBytes: enough}, Queued},
+		{Limits{Inflight: 20, Messages: 1, Bytes: size, TotalBytes: enough}, MemoryFull},
+		{Limits{Inflight: 20, Messages: 1, Bytes: size, TotalBytes: enough + enough/7 + 1}, Queued},
 		{Limits{Inflight: 20, Messages: 2, Bytes: size, TotalBytes: roomy.TotalBytes}, QueueFull},
 	} {
 		v, _ := addTo(o, "live", codec.QoS1, c.limits)
@@ -399,7 +401,7 @@ func TestRetainedMessagesHaveBounds(t *testing.T) {
 		{"window", Limits{5, 0, 1 << 20, 1 << 20}, 5},
 		{"bytes", Limits{20, 0, 7 * size, 1 << 20}, 7},
 		{"bytes, one message at least", Limits{20, 0, 1, 1 << 20}, 1},
-		{"bytes of all clients", Limits{20, 0, 1 << 20, 9 * size}, 7},
+		{"bytes of all clients", Limits{20, 0, 1 << 20, 9 * size * 8 / 7}, 7},
 		{"bytes of all clients, one message at least", Limits{20, 0, 1 << 20, 1}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -775,16 +777,19 @@ func (m *outboxModel) check() {
 
 func (m *outboxModel) add(tx *store.Tx, message *Message, model *modelMessage) {
 	qos := codec.QoS(1 + m.random.IntN(2))
-	room := m.limits.Messages
+	room, allowed := m.limits.Messages, m.limits.TotalBytes
 	if m.attached {
 		room += max(0, m.limits.Inflight-m.inflight())
+	}
+	if !m.attached || m.inflight()+m.queued(replayed)+m.queued(live) >= m.limits.Inflight {
+		allowed -= allowed / 8
 	}
 	_, _, total := m.waiting(model)
 	want := Queued
 	switch {
 	case m.queued(live) >= room, m.bytes(live) > 0 && m.bytes(live)+len(model.packet)+entryBytes > m.limits.Bytes:
 		want = QueueFull
-	case total+entryBytes > m.limits.TotalBytes:
+	case total+entryBytes > allowed:
 		want = MemoryFull
 	}
 	wantWake := want == Queued && m.attached && !m.woken && m.inflight() < m.limits.Inflight
@@ -830,7 +835,7 @@ func (m *outboxModel) addRetained() {
 	_, _, total := m.waiting(nil)
 	bytes, size := m.bytes(replayed), len(model.packet)+entryBytes
 	want := m.inflight()+m.queued(replayed) < m.limits.Inflight &&
-		(bytes == 0 || bytes+size <= m.limits.Bytes && total+entryBytes <= m.limits.TotalBytes)
+		(bytes == 0 || bytes+size <= m.limits.Bytes && total+entryBytes <= m.limits.TotalBytes-m.limits.TotalBytes/8)
 	tx := m.store.Begin()
 	defer tx.End()
 	require.Equal(m.t, want, m.outbox.AddRetained(tx, model.packet, qos, m.limits))

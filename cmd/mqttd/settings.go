@@ -119,7 +119,8 @@ var settings = []*setting{
 		help:  "`bytes` of these"},
 	{key: "total_queue", flag: "total-queue", unset: "0: a quarter of the memory, 1GiB at most",
 		value: func(o *options) flag.Value { return size{&o.config.TotalQueueBytes} },
-		help:  "`bytes` that may wait in the queues of all clients"},
+		help: "`bytes` that may wait in the queues of all clients; the last eighth is for messages that\n" +
+			"can be sent at once"},
 	{key: "max_sessions", flag: "max-sessions", unset: "0: half of -max-clients",
 		value: func(o *options) flag.Value { return number{&o.config.SessionsMax} },
 		help:  "`number` of sessions kept of clients that are away"},
