@@ -63,7 +63,8 @@ type current struct {
 // the new configuration: each takes it between two packets.
 //
 // A limit that is lowered takes effect for what comes: nobody is closed and nothing is thrown away because
-// there is more already. What is there leaves in its own time.
+// there is more already. What is there leaves in its own time. The exception is SessionExpiry, which is an age: the
+// Sessions of clients that have been away for longer end with what is queued, within seconds.
 func (s *Server) Reconfigure(c Config) (restart []string, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err

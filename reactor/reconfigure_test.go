@@ -158,6 +158,7 @@ func TestReconfigureChangesTheWindow(t *testing.T) {
 	assert.EqualValues(t, 1, s.Stats().Above[codec.QoS1-1].Dropped[ReasonQueueFull])
 }
 
+// An age is not an amount: sessions that are older than a lower one end.
 func TestReconfigureChangesTheExpiryOfSessions(t *testing.T) {
 	s := start(t, nil)
 	connect(t, s, "away", func(p *codec.Connect) { p.CleanSession = false }).abort()
