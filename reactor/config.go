@@ -74,8 +74,8 @@ type Config struct {
 	// MaxInflight is how many QoS 1 and 2 messages may be on their way to a client, sent and not acknowledged to
 	// the end, 1 to MaxInflightMax. Those beyond wait in the client's queue.
 	MaxInflight int
-	// QueuedMessagesMax, 0 to QueuedMessagesLimit, bounds what waits behind that for one client, connected or not,
-	// QueuedBytesMax, 0 to 1 GiB, all of it with what keeps the books; one message at least has room. The newest is
+	// QueuedMessagesMax, 1 to QueuedMessagesLimit, bounds what waits behind that for one client, connected or not,
+	// QueuedBytesMax, 1 to 1 GiB, all of it with what keeps the books; one message at least has room. The newest is
 	// dropped.
 	QueuedMessagesMax, QueuedBytesMax int
 	// TotalQueueBytes bounds the memory of the messages in all queues, one in several counted once, at least
@@ -205,8 +205,8 @@ func (c *Config) Validate() error {
 	between("max-retained", c.RetainedMessagesMax, 0, math.MaxInt32, "")
 	check(c.RetainedBytesMax >= 0, "max-retained-bytes %d: want 0 at least", c.RetainedBytesMax)
 	between("max-inflight", c.MaxInflight, 1, MaxInflightMax, "")
-	between("max-queued-messages", c.QueuedMessagesMax, 0, QueuedMessagesLimit, "")
-	between("max-queued-bytes", c.QueuedBytesMax, 0, bufferBytesMax, " bytes")
+	between("max-queued-messages", c.QueuedMessagesMax, 1, QueuedMessagesLimit, "")
+	between("max-queued-bytes", c.QueuedBytesMax, 1, bufferBytesMax, " bytes")
 	check(c.TotalQueueBytes == 0 || c.TotalQueueBytes >= ClientBufferBytesMin,
 		"total-queue %d: want %d bytes at least, or 0", c.TotalQueueBytes, ClientBufferBytesMin)
 	between("max-sessions", c.SessionsMax, 0, clientsMax, "")

@@ -40,7 +40,7 @@ func TestFitLimits(t *testing.T) {
 
 func TestConfigValidateReportsEveryFault(t *testing.T) {
 	bad := Config{Port: -1, Loops: 0, MaxClients: 0, MaxPacketBytes: 1, ClientBufferBytes: 1, ConnectTimeout: time.Millisecond,
-		SysInterval: time.Millisecond, ConnectRate: -1, QueuedMessagesMax: QueuedMessagesLimit + 1, QueuedBytesMax: -1,
+		SysInterval: time.Millisecond, ConnectRate: -1, QueuedMessagesMax: 0, QueuedBytesMax: 0,
 		TotalQueueBytes: 1, SessionsMax: -1, SessionExpiry: SessionExpiryMax + 1}
 	err := errors.Join(errors.New("faults:"), bad.Validate())
 	for _, name := range []string{"port", "loops", "max-clients", "max-packet-size", "client-buffer", "connect-timeout", "sys-interval", "connect-rate", "connect-burst",

@@ -152,8 +152,9 @@ func TestReconfigureChangesTheWindow(t *testing.T) {
 	assert.Equal(t, "a 2", reader.expectPublish())
 	publish(3)
 	assert.Equal(t, "a 3", reader.expectPublish())
-	reconfigure(t, s, func(c *Config) { c.QueuedMessagesMax = 0 })
+	reconfigure(t, s, func(c *Config) { c.QueuedMessagesMax = 1 })
 	publish(4)
+	publish(5)
 	reader.ping()
 	assert.EqualValues(t, 1, s.Stats().Above[codec.QoS1-1].Dropped[ReasonQueueFull])
 }

@@ -113,10 +113,10 @@ var settings = []*setting{
 		help:  "`number` of QoS 1 and 2 messages on their way to a client and not acknowledged"},
 	{key: "max_queued_messages", flag: "max-queued-messages",
 		value: func(o *options) flag.Value { return number{&o.config.QueuedMessagesMax} },
-		help:  "`number` of QoS 1 and 2 messages that may wait for one client, connected or not"},
+		help:  "`number` of QoS 1 and 2 messages that may wait for one client, connected or not; 1 at least, there is always a bound"},
 	{key: "max_queued_bytes", flag: "max-queued-bytes",
 		value: func(o *options) flag.Value { return size{&o.config.QueuedBytesMax} },
-		help:  "`bytes` of these"},
+		help:  "`bytes` of QoS 1 and 2 messages that may wait for one client; 1 at least, which is one message at a time"},
 	{key: "total_queue", flag: "total-queue", unset: "0: a quarter of the memory, 1GiB at most",
 		value: func(o *options) flag.Value { return size{&o.config.TotalQueueBytes} },
 		help: "`bytes` that may wait in the queues of all clients; the last eighth is for messages that\n" +
