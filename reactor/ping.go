@@ -7,7 +7,7 @@ func (l *loop) onPingreq(c *conn, f codec.Frame) error {
 	if err := codec.ParsePing(f, c.session.Version); err != nil {
 		return err
 	}
-	if c.late > 0 && len(l.replies) == 0 { // it shall not take the broker for dead while the disk fails
+	if l.waitsForDisk(c) { // it shall not take the broker for dead while the disk fails; CONNACK has gone out
 		l.reply(c, codec.AppendPingresp(nil))
 		return nil
 	}

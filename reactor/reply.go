@@ -44,6 +44,12 @@ func (l *loop) acknowledges(c *conn) bool {
 	return c.owed > 0 || l.published[codec.QoS1]+l.published[codec.QoS2] > 0 || l.unsaved > l.server.store.Committed()
 }
 
+// waitsForDisk reports whether a reply to c, which is being served, would wait for the disk: behind others, if not for
+// what it says.
+func (l *loop) waitsForDisk(c *conn) bool {
+	return c.late > 0 || max(c.owedBatch, l.unsaved) > l.server.store.Committed()
+}
+
 // noting has f note changes for the store. The replies to the connection being served wait until they are on disk, if
 // they must.
 func (l *loop) noting(f func(tx *store.Tx)) {

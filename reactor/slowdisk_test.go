@@ -69,6 +69,48 @@ func TestMessagesGoOnToWhoIsOwedAcknowledgements(t *testing.T) {
 	}
 }
 
+// PINGREQ is answered at once, whatever it comes with.
+func TestPingrespWaitsForNoDisk(t *testing.T) {
+	publishOf := func(id uint16) []byte { return above(codec.QoS1, id, "kept", "x") }
+	for _, c := range []struct {
+		name  string
+		reads [][]byte // in one round of the loop
+	}{
+		{"alone", [][]byte{codec.AppendPingreq(nil)}},
+		{"behind a PUBLISH", [][]byte{codec.AppendPingreq(publishOf(2))}},
+		{"behind one that was read just before", [][]byte{publishOf(2), codec.AppendPingreq(nil)}},
+		{"between two", [][]byte{append(codec.AppendPingreq(publishOf(2)), publishOf(3)...)}},
+	} {
+		for before := range uint16(2) { // publications that wait
+			t.Run(fmt.Sprint(c.name, ", ", before, " before"), func(t *testing.T) {
+				dir := t.TempDir()
+				s := keptServer(t, dir, always)
+				kept := meet(t, s.loops[1], "kept", persistent)
+				kept.send(codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "kept", QoS: codec.QoS1}}))
+				require.Equal(t, []string{"CONNACK", "SUBACK"}, kept.answered(2))
+				kept.leave()
+				busy := meet(t, s.loops[0], "busy")
+				mend := fullDisk(t, dir)
+				if before > 0 {
+					busy.send(publishOf(1))
+				}
+				require.Equal(t, []string{"CONNACK"}, busy.got())
+				for _, read := range c.reads {
+					busy.loop.receive(busy.conn, read)
+				}
+				settleAll(s)
+				require.Equal(t, []string{"PINGRESP"}, busy.got())
+				mend()
+				if waiting := s.Stats().QueuedMessages; waiting > 0 {
+					require.Len(t, busy.answered(waiting), waiting, "PUBACK")
+				}
+				require.Empty(t, busy.got())
+				require.NoError(t, s.saveRest())
+			})
+		}
+	}
+}
+
 // What is owed to connections that have gone counts until the disk has it, like any other: so many that come, publish
 // and go take no more memory than one that stays. Who is there then is cut off, and all is well when the disk is.
 func TestDebtOfConnectionsThatHaveGone(t *testing.T) {
