@@ -347,18 +347,17 @@ func inOrder(messages []*modelMessage) {
 	slices.SortFunc(messages, func(a, b *modelMessage) int { return a.position - b.position })
 }
 
-// compareReleases compares the PUBREL packets. What comes of its own and what answers PUBREC keep their orders
-// [MQTT-4.6.0-4], and may mix.
+// compareReleases compares the PUBREL packets. What comes of its own, for retained messages and for live ones, and what
+// answers PUBREC keep their orders [MQTT-4.6.0-4], and may mix.
 func (w *historyWire) compareReleases(d *due) error {
-	var again []uint16
 	inOrder(d.retainedReleased)
-	for _, x := range slices.Concat(d.retainedReleased, d.released) {
-		again = append(again, x.id)
-	}
+	retained, again := d.retainedReleased, d.released
 	answers := slices.Concat(d.releases, w.pubrecs)
 	for _, id := range w.releases {
 		switch {
-		case len(again) > 0 && again[0] == id:
+		case len(retained) > 0 && retained[0].id == id:
+			retained = retained[1:]
+		case len(again) > 0 && again[0].id == id:
 			again = again[1:]
 		case len(answers) > 0 && answers[0] == id:
 			answers = answers[1:]
@@ -366,7 +365,7 @@ func (w *historyWire) compareReleases(d *due) error {
 			return fmt.Errorf("wrong PUBREL %d", id)
 		}
 	}
-	if len(again) > 0 && !d.deliveriesCut || len(answers) > 0 && !d.repliesCut {
+	if len(retained)+len(again) > 0 && !d.deliveriesCut || len(answers) > 0 && !d.repliesCut {
 		return errors.New("a PUBREL is missing")
 	}
 	return nil
