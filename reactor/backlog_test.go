@@ -397,10 +397,10 @@ func TestPostponedReadersLoseNothing(t *testing.T) {
 		outs = append(outs, out)
 	}
 	var want []string
-	for n := 1; n <= 30; n++ {
+	for n := 1; n <= 40; n++ {
 		l.receive(publisher, numbered("a", n, n))
 		want = append(want, fmt.Sprint("PUBLISH ", n, strings.Repeat(".", 1000)))
-		l.turn.over = true
+		l.endTurn()
 		l.flush()
 		require.NotEmpty(t, l.postponed)
 	}
@@ -408,7 +408,7 @@ func TestPostponedReadersLoseNothing(t *testing.T) {
 	for _, out := range outs {
 		written += len(types(t, out))
 	}
-	require.Less(t, written, 200*30)
+	require.Less(t, written, 200*40)
 	for len(l.postponed) > 0 {
 		l.drain()
 	}
@@ -431,7 +431,7 @@ func TestOthersAreServedWhileReadersArePostponed(t *testing.T) {
 	other, out := join(t, l, "other", "b")
 	out.keep = true
 	l.receive(publisher, publish("a", "to many"))
-	l.turn.over = true
+	l.endTurn()
 	l.flush()
 	require.Len(t, l.postponed, 100)
 	l.beginTurn()
@@ -670,7 +670,7 @@ func TestPanicLeavesOtherReadersInTheirLists(t *testing.T) {
 	good.keep = true
 	good.written.Reset()
 	l.receive(publisher, publish("a", "x"))
-	l.turn.over = true
+	l.endTurn()
 	l.flush()
 	require.Len(t, l.postponed, 2)
 	bad.gc = panicking{out}

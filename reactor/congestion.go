@@ -195,7 +195,8 @@ func (l *loop) lookAtCongested() {
 		l.turn = outer
 		l.armLook()
 	}()
-	l.turn, l.looking = turn{}, false
+	l.looking = false
+	l.beginTurn()
 	moved, seen := false, len(l.congested)
 	more := func(done int) bool { return done < seen && !l.turn.over }
 	l.inTurn(&l.congested, inCongested, more, func(c *conn) {

@@ -62,6 +62,7 @@ type loop struct {
 	// Readers that have to wait.
 	items      items
 	turn       turn
+	turnBegins time.Time // zero: with the first look at the clock; tests have it later, for turns that last
 	rung       bool      // another turn comes
 	postponed  []*conn   // first come, first served
 	lateBegan  time.Time // of a log that has some of them among its readers, see fannedOut; zero: none

@@ -269,10 +269,10 @@ func TestAboveToAPostponedReaderThatIsBlocked(t *testing.T) {
 	l.round(slow.conn, codec.AppendSubscribe(nil, 2, []codec.Subscription{{Filter: "b", QoS: codec.QoS1}}))
 	slow.readAll()
 	another := meet(t, l, "another")
-	l.turn.over = true
+	l.endTurn()
 	l.receive(publisher, numbered("a/x", 1, 12))
 	l.receive(another.conn, aboves("b", 1, 1))
-	l.turn.over = true
+	l.endTurn()
 	l.flush()
 	require.Equal(t, postponed, slow.conn.pace)
 	l.sendTurn()

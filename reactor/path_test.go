@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"github.com/stretchr/testify/assert"
@@ -48,10 +49,19 @@ func stillServer(t testing.TB, loops int) *Server {
 	s, err := New(config)
 	require.NoError(t, err)
 	for _, l := range s.loops {
-		l.engine = stillLoop{}
+		l.still()
 	}
 	return s
 }
+
+// still has nothing happen by itself: not on an engine, and not because a busy machine took long for a turn.
+func (l *loop) still() {
+	l.engine, l.turnBegins = stillLoop{}, time.Now().Add(24*time.Hour)
+	l.beginTurn()
+}
+
+// endTurn has the loop's turn be over, and stay so until the next one begins.
+func (l *loop) endTurn() { l.turn = turn{began: time.Unix(0, 0), over: true} }
 
 // join adds a connected client to a loop.
 func join(t testing.TB, l *loop, clientID string, filters ...string) (*conn, *sink) {

@@ -77,7 +77,8 @@ func TestReplayLeavesOutWhatIsNotCurrent(t *testing.T) {
 	reader, out := join(t, l, "reader")
 	one := len(publish("a/3", "old"))
 	out.keep = true
-	s.config.ClientBufferBytes, l.turn.over = 2*one, true // one page, of one message
+	s.config.ClientBufferBytes = 2 * one // one page, of one message
+	l.endTurn()
 	l.receive(reader, codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "a/#"}, {Filter: "b/#"}}))
 	l.settle()
 	require.Equal(t, []*conn{reader}, l.replaying)
@@ -293,7 +294,7 @@ func TestReplayCutShort(t *testing.T) {
 	r.add(grant{filter: "a/+/c"}, s.retained.Sequence(), 0)
 	r.add(grant{filter: "a/1/b"}, s.retained.Sequence(), 0)
 	p := page{room: 100}
-	l.turn.over = true
+	l.endTurn()
 	r.fill(&p, l, nil)
 	assert.Zero(t, p.count, "one look finds none")
 	assert.False(t, r.done())
@@ -319,7 +320,8 @@ func TestReplayGivesItsPlaceUp(t *testing.T) {
 				retain(t, s, fmt.Sprint("a/", i), "v")
 			}
 			reader, _ := join(t, l, "reader")
-			s.config.ClientBufferBytes, l.turn.over = 2*len(publish("a/000", "v")), true
+			s.config.ClientBufferBytes = 2 * len(publish("a/000", "v"))
+			l.endTurn()
 			l.receive(reader, codec.AppendSubscribe(nil, 1, []codec.Subscription{{Filter: "a/#"}}))
 			l.settle()
 			require.NotNil(t, reader.replay)

@@ -30,7 +30,7 @@ func keptServer(t testing.TB, dir string, configure ...func(*Config)) *Server {
 	s, err := New(config)
 	require.NoError(t, err)
 	for _, l := range s.loops {
-		l.engine = stillLoop{}
+		l.still()
 	}
 	s.restored.finish()
 	close(s.listening)

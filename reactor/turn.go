@@ -116,7 +116,7 @@ func (l *loop) protectFrom(c *conn, f func(c *conn)) {
 
 // beginTurn starts the clock anew: before what is done at the end of a round, and before the next round's
 // input, which may be so much that it is delivered at once.
-func (l *loop) beginTurn() { l.turn = turn{} }
+func (l *loop) beginTurn() { l.turn = turn{began: l.turnBegins} }
 
 // again has the loop take another turn after it has looked at its sockets.
 func (l *loop) again() {
