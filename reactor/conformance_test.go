@@ -19,6 +19,7 @@ func TestConformance(t *testing.T) {
 			directory, port := t.TempDir(), 0
 			configure := func(c *Config) {
 				c.Loops, c.ConnectTimeout, c.DataDir, c.Sync, c.Port = loops, 2*time.Second, directory, sync, port
+				c.ClientBufferBytes = 64 << 20 // some subscribe to #: they get what all cases send, at the pace of a busy machine
 			}
 			s, stop := startUntil(t, configure)
 			t.Run("rules", func(t *testing.T) { // ends when all of its parallel cases have

@@ -107,16 +107,16 @@ func (b *broker) stop(t *testing.T) {
 	}
 }
 
-// freePort returns a TCP port of 127.0.0.1 that the kernel gives to nobody else before the test ends, neither for a port
-// of 0 nor as the source of a connection. A broker binds it all the same: both sockets have SO_REUSEADDR, and the
-// test's does not listen.
+// freePort returns a TCP port that the kernel gives to nobody else before the test ends, neither for a port of 0 nor as
+// the source of a connection, whatever the address. A broker binds it all the same: both sockets have SO_REUSEADDR,
+// and the test's does not listen.
 func freePort(t *testing.T) string {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = unix.Close(fd) })
 	require.NoError(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1))
-	require.NoError(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	require.NoError(t, unix.Bind(fd, new(unix.SockaddrInet4)))
 	address, err := unix.Getsockname(fd)
 	require.NoError(t, err)
 	return strconv.Itoa(address.(*unix.SockaddrInet4).Port)
