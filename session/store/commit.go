@@ -10,14 +10,15 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A transaction holds at most retainedMax retained messages, or retainedBytesMax of them, and the next one begins no
-// sooner than retainedPeriod after it. Its commit keeps a processor from the loops for 0.44 ms of work on average and
-// 0.96 ms at p99; twice that with 256. A disk that is waited for gives the rest; without one, on tmpfs, a goroutine
-// that wakes every millisecond was late by 8 to 18 ms at p99 when there was no pause, and by 2 to 7 ms when there was
-// one; by 1 to 3 ms when nothing was saved. (measured with BenchmarkRetained on two processors that had other work
-// too)
+// A transaction does at most retainedWork for retained messages, or holds retainedBytesMax of them, and the next one
+// begins no sooner than retainedPeriod after it: its commit keeps a processor from the loops for less than a
+// millisecond. A message whose topic had none is written beside others that are new, knownWork times cheaper than one
+// whose page must be found and written again. A disk that is waited for gives the rest; without one, on tmpfs, there
+// must be a pause, or a goroutine that wakes every millisecond would be late by 8 to 18 ms at p99. (measured with
+// BenchmarkRetained and make scale on two processors that had other work too)
 const (
-	retainedMax      = 128
+	retainedWork     = 512
+	knownWork        = 4
 	retainedBytesMax = 1 << 20
 	retainedPeriod   = 2 * time.Millisecond
 )
@@ -65,14 +66,18 @@ func (s *Store) rest(pause time.Duration) {
 // portion returns the first of the retained messages, as many as belong into one transaction. When the Store is being
 // closed nobody is kept from a processor, and a slow disk is asked for as little as possible.
 func (s *Store) portion(numbers []uint64, changes map[uint64]retainedChange) []uint64 {
-	most, mostBytes := retainedMax, retainedBytesMax
+	most, mostBytes := retainedWork, retainedBytesMax
 	if s.isClosing() {
 		most, mostBytes = math.MaxInt, batchFullBytes
 	}
-	size := 0
+	work, size := 0, 0
 	for i, number := range numbers {
-		size += len(changes[number].packet)
-		if i == most || i > 0 && size > mostBytes {
+		c := changes[number]
+		size += len(c.packet)
+		if work++; !c.fresh {
+			work += knownWork - 1
+		}
+		if i > 0 && (work > most || size > mostBytes) {
 			return numbers[:i]
 		}
 	}

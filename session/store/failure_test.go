@@ -98,7 +98,7 @@ func TestRetainedGoOnWhereTheyFailed(t *testing.T) {
 		return nil
 	}
 	tx := s.Begin()
-	for i := range 5 * retainedMax {
+	for i := range 5 * retainedWork {
 		tx.PutRetained(uint64(i), []byte("x"), true)
 	}
 	tx.End()
@@ -107,7 +107,7 @@ func TestRetainedGoOnWhereTheyFailed(t *testing.T) {
 	require.Equal(t, 5+1+1, transactions, "five, one that failed and the mark of Close")
 	require.EqualValues(t, 1, r.recovered.Load())
 	s = opened(t, dir, Options{Sync: Always})
-	require.EqualValues(t, 5*retainedMax, s.Stats().Records)
+	require.EqualValues(t, 5*retainedWork, s.Stats().Records)
 	require.NoError(t, s.Close())
 }
 

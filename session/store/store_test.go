@@ -302,7 +302,7 @@ func held(t *testing.T, dir string, o Options) (s *Store, saving, goOn chan stru
 
 // TestLazyMessagesAreWaitedForByNobody has many of them being saved when other changes come.
 func TestLazyMessagesAreWaitedForByNobody(t *testing.T) {
-	const many = 50 * retainedMax
+	const many = 50 * retainedWork
 	dir := t.TempDir()
 	s, saving, goOn := held(t, dir, Options{Sync: Always})
 	tx := s.Begin()
