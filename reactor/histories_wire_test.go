@@ -405,10 +405,8 @@ func (w *historyWire) compareReplays(d *due, s *modelSession) error {
 		}
 		t.least--
 		expected[m.topic] = t
-		for _, newer := range slices.Concat(w.live, w.above) {
-			if newer.topic == m.topic && newer.position < m.position && slices.Contains(d.newer, newer.delivery) {
-				return fmt.Errorf("retained message %v came after %v", m, newer)
-			}
+		if newer, came := w.newerBefore(m, d); came {
+			return fmt.Errorf("retained message %v came after %v", m, newer)
 		}
 		if m.qos == codec.QoS0 {
 			continue
@@ -425,6 +423,30 @@ func (w *historyWire) compareReplays(d *due, s *modelSession) error {
 		}
 	}
 	return nil
+}
+
+// newerBefore returns a live message of m's topic that came before m and should have come after it. Of several that are
+// the same, those that were in line at the SUBSCRIBE come first.
+func (w *historyWire) newerBefore(m *arrival, d *due) (newer arrival, came bool) {
+	inLine := map[delivery]int{}
+	for _, x := range d.live {
+		inLine[x]++
+	}
+	for _, x := range d.above {
+		inLine[x.delivery]++
+	}
+	for _, x := range d.newer {
+		inLine[x]--
+	}
+	for _, x := range slices.Concat(w.live, w.above) {
+		if x.topic != m.topic || x.position > m.position || !slices.Contains(d.newer, x.delivery) {
+			continue
+		}
+		if inLine[x.delivery]--; inLine[x.delivery] < 0 {
+			return x, true
+		}
+	}
+	return newer, false
 }
 
 // learnRetained notes which of the messages that the session keeps has come. The end of a connection has none.
