@@ -188,16 +188,22 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	require.True(t, once(func() bool { // it must not have waited long enough when the second one comes
 		b := startBroker(t)
 		stall(t, b)
-		require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
-		require.Eventually(t, func() bool { return turnsAway(b) }, patience, time.Millisecond, "it stops accepting")
-		_ = b.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended already
-		await(t, b.exited, "the broker to end")
-		if !strings.Contains(b.log.String(), "stopped at once by a second signal") {
-			return false
-		}
-		b.allowed = 1
-		return b.cmd.ProcessState.ExitCode() == b.allowed
+		return endsAtTheSecondSignal(t, b)
 	}))
+}
+
+// endsAtTheSecondSignal stops a broker that waits for a slow reader, twice.
+func endsAtTheSecondSignal(t *testing.T, b *broker) bool {
+	t.Helper()
+	require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
+	require.Eventually(t, func() bool { return turnsAway(b) }, patience, time.Millisecond, "it stops accepting")
+	_ = b.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended already
+	await(t, b.exited, "the broker to end")
+	if !strings.Contains(b.log.String(), "stopped at once by a second signal") {
+		return false
+	}
+	b.allowed = 1
+	return b.cmd.ProcessState.ExitCode() == b.allowed
 }
 
 // stall connects a subscriber that reads nothing and publishes more to it than sockets hold.

@@ -4,8 +4,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -70,15 +68,7 @@ func TestSecondSignalSaves(t *testing.T) {
 		require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))
 		_, err := c.Read(make([]byte, 8))
 		require.NoError(t, err)
-		require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
-		require.Eventually(t, func() bool { return turnsAway(b) }, patience, time.Millisecond, "it stops accepting")
-		_ = b.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended already
-		await(t, b.exited, "the broker to end")
-		if !strings.Contains(b.log.String(), "stopped at once by a second signal") {
-			return false
-		}
-		b.allowed = 1
-		return b.cmd.ProcessState.ExitCode() == b.allowed
+		return endsAtTheSecondSignal(t, b)
 	}))
 	b := startBrokerWith(t, "0", brokerProgram, "-data-dir", dir)
 	assert.Contains(t, b.log.String(), `"retained":1`)
