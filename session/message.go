@@ -17,6 +17,8 @@ type Queues struct {
 
 	mu   sync.Mutex
 	lent map[*byte]*Message // guarded by mu; retained ones somebody waits for, by the first byte of their packets
+
+	loans atomic.Int64 // how many are lent
 }
 
 // Messages returns how many messages somebody waits for. Each counts once, however many wait for it.
@@ -70,6 +72,7 @@ func (q *Queues) lend(packet []byte) *Message {
 			q.lent = make(map[*byte]*Message)
 		}
 		q.lent[&packet[0]] = m
+		q.loans.Add(1)
 	}
 	m.refs.Add(1)
 	return m
@@ -77,6 +80,9 @@ func (q *Queues) lend(packet []byte) *Message {
 
 // Dropped is told that a packet is no longer retained. If somebody waits for it its bytes count here from now on.
 func (q *Queues) Dropped(packet []byte) {
+	if q.loans.Load() == 0 { // as ever where nobody subscribes above QoS 0
+		return
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if m := q.lent[&packet[0]]; m != nil && !m.counted {
@@ -100,6 +106,7 @@ func (m *Message) Release(tx *store.Tx) {
 	}
 	if m.lent {
 		delete(m.queues.lent, &m.packet[0])
+		m.queues.loans.Add(-1)
 	}
 	m.queues.messages.Add(-1)
 	if m.counted {
