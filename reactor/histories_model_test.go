@@ -71,8 +71,10 @@ type due struct {
 	replies []string   // all but PUBLISH and PUBREL, in order
 	live    []delivery // with RETAIN 0, at QoS 0, in order
 	replays []replayed // with RETAIN 1, each filter on its own
-	newer   []delivery // live ones that come after the retained ones of their topics
-	ends    bool       // the connection is closed
+	newer   []delivery // live ones at QoS 0 that come after the retained ones of their topics
+
+	newerAbove []*modelMessage // and above QoS 0
+	ends       bool            // the connection is closed
 
 	above         []dueMessage    // with RETAIN 0, above QoS 0, in order
 	retainedAgain []*modelMessage // with RETAIN 1, sent before, in the order in which they came then
@@ -334,13 +336,17 @@ func (m *historyModel) publish(topic, payload string, qos codec.QoS, retain bool
 			continue
 		}
 		d := delivery{topic, payload, min(qos, granted)}
-		if c.due.replaying(topic) {
+		newer := c.due.replaying(topic)
+		switch {
+		case d.qos > codec.QoS0:
+			if x := m.add(c.session, c, d); x != nil && newer {
+				c.due.newerAbove = append(c.due.newerAbove, x)
+			}
+		case newer:
 			c.due.newer = append(c.due.newer, d)
-		}
-		if d.qos == codec.QoS0 {
+			fallthrough
+		default:
 			c.due.live = append(c.due.live, d)
-		} else {
-			m.add(c.session, c, d)
 		}
 	}
 	for _, s := range m.sessions {
@@ -402,7 +408,7 @@ func (d *due) startReplay(filter string, granted codec.QoS, retained map[string]
 		at = len(d.replays)
 		d.replays = append(d.replays, replayed{filter: filter, messages: map[string]*replayedTopic{}})
 	}
-	d.newer = nil // before this SUBSCRIBE
+	d.newer, d.newerAbove = nil, nil // before this SUBSCRIBE
 	r := &d.replays[at]
 	r.times++
 	r.granted = granted

@@ -65,9 +65,9 @@ func (s *modelSession) reachable() []*modelMessage {
 	return slices.DeleteFunc(slices.Concat(s.retained, s.live), func(x *modelMessage) bool { return !x.reached })
 }
 
-// add queues a message for a session, or drops it when too much waits for its client. c is the connection that has
-// the session, nil when it is away.
-func (m *historyModel) add(s *modelSession, c *modelConn, d delivery) {
+// add queues a message for a session and returns it, nil: it is dropped, as too much waits for its client. c is the
+// connection that has the session, nil when it is away.
+func (m *historyModel) add(s *modelSession, c *modelConn, d delivery) (added *modelMessage) {
 	const windowAndQueue = modelInflightMax + modelQueueMax
 	var full bool
 	if s.attached {
@@ -86,9 +86,11 @@ func (m *historyModel) add(s *modelSession, c *modelConn, d delivery) {
 	}
 	if full {
 		m.totals.QueueFull[d.qos-1]++
-		return
+		return nil
 	}
-	s.live = append(s.live, &modelMessage{delivery: d})
+	added = &modelMessage{delivery: d}
+	s.live = append(s.live, added)
+	return added
 }
 
 // fillWindow makes messages due to c as long as its window has room. how says whether they are sent for sure.

@@ -432,14 +432,20 @@ func (w *historyWire) newerBefore(m *arrival, d *due) (newer arrival, came bool)
 	for _, x := range d.live {
 		inLine[x]++
 	}
-	for _, x := range d.above {
-		inLine[x.delivery]++
-	}
 	for _, x := range d.newer {
 		inLine[x]--
 	}
+	late := slices.Clone(d.newer)
+	for _, x := range d.newerAbove {
+		late = append(late, x.delivery)
+	}
+	for _, x := range d.above {
+		if !slices.Contains(d.newerAbove, x.modelMessage) {
+			inLine[x.delivery]++
+		}
+	}
 	for _, x := range slices.Concat(w.live, w.above) {
-		if x.topic != m.topic || x.position > m.position || !slices.Contains(d.newer, x.delivery) {
+		if x.topic != m.topic || x.position > m.position || !slices.Contains(late, x.delivery) {
 			continue
 		}
 		if inLine[x.delivery]--; inLine[x.delivery] < 0 {
