@@ -38,7 +38,7 @@ func (l *loop) resume(c *conn) (present bool) {
 func (l *loop) discard(c *conn) (batch uint64) {
 	s := l.server
 	if !c.session.CleanSession {
-		if s.absent.Has(c.session.ClientID) {
+		if _, stored := s.absent.Look(c.session.ClientID); stored {
 			return 0
 		}
 		return s.endedBatch.Load() // it may have had one

@@ -62,9 +62,9 @@ type Server struct {
 // ErrInUse is the error of Run when the port is taken.
 var ErrInUse = errors.New("address already in use")
 
-// New returns a server that is ready to Run, which must follow, or Close: it has the data directory open. The error lists every
-// fault of the configuration, says that the process's descriptor limit is too small, or what is wrong with the data
-// directory: then it is one of the store's.
+// New returns a server that is ready to Run, which must follow, or Close: it has the data directory open. The error
+// lists every fault of the configuration, says that the process's descriptor limit is too small, or what is wrong with
+// the data directory: then it is one of the store's.
 func New(config Config) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err

@@ -17,8 +17,8 @@ type Absent struct {
 func NewAbsent() *Absent { return &Absent{byClient: make(map[string]*list.Element)} }
 
 // Put adds the session of a client that left at a time, in milliseconds of a clock that nobody sets; no other has the
-// same Client Identifier. Times do not go back, but for a client or two. When there are more than most, the one that has been
-// away longest is taken out and returned, else nil.
+// same Client Identifier. Times do not go back, but for a client or two. When there are more than most, the one that
+// has been away longest is taken out and returned, else nil.
 func (a *Absent) Put(s *Session, left int64, most int) (evicted *Session) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -35,13 +35,6 @@ func (a *Absent) Take(clientID string) *Session {
 		return a.take(e)
 	}
 	return nil
-}
-
-// Has reports whether there is a session of a client.
-func (a *Absent) Has(clientID string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.byClient[clientID] != nil
 }
 
 // Sight is what Absent shows of a session that stays where it is.

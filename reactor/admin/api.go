@@ -119,7 +119,8 @@ const (
 	pageMax     = 1000 // clients in one answer (chosen: half a megabyte at most)
 )
 
-// clients lists ?limit= clients, connected or away, in the slots after ?after=. "next" is the after of the next page, null on the last.
+// clients lists ?limit= clients, connected or away, in the slots after ?after=. "next" is the after of the next page,
+// null on the last.
 func (a *Admin) clients(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	limit, err := number(query, "limit", pageDefault, 1, pageMax)

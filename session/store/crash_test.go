@@ -26,13 +26,7 @@ func TestCommittedIsOnDisk(t *testing.T) {
 			var copied []uint64
 			o.Committed = func() {
 				if number := s.Committed(); number%5 == 1 {
-					data := make([]byte, usedBytes(t, s))
-					file, err := os.Open(s.file)
-					require.NoError(t, err)
-					_, err = io.ReadFull(file, data)
-					require.NoError(t, err)
-					require.NoError(t, file.Close())
-					require.NoError(t, os.WriteFile(filepath.Join(copies, fmt.Sprint(number)), data, 0o600))
+					copyUsed(t, s, filepath.Join(copies, fmt.Sprint(number)))
 					copied = append(copied, number)
 				}
 			}
@@ -63,6 +57,18 @@ func TestCommittedIsOnDisk(t *testing.T) {
 			}
 		})
 	}
+}
+
+// copyUsed copies the file of s, as it is while no transaction is under way.
+func copyUsed(t testing.TB, s *Store, to string) {
+	t.Helper()
+	data := make([]byte, usedBytes(t, s))
+	file, err := os.Open(s.file)
+	require.NoError(t, err)
+	_, err = io.ReadFull(file, data)
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	require.NoError(t, os.WriteFile(to, data, 0o600))
 }
 
 // usedBytes returns how much of the file has ever been written, while no transaction is under way.

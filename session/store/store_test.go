@@ -2,9 +2,7 @@ package store
 
 import (
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -403,14 +401,8 @@ func TestLoadTakesTheMarkAway(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, opened(t, dir, Options{Interval: time.Hour}).Close())
 	crashed := func(s *Store) string { // a directory as the end of the process would leave it
-		data := make([]byte, usedBytes(t, s))
-		file, err := os.Open(s.file)
-		require.NoError(t, err)
-		_, err = io.ReadFull(file, data)
-		require.NoError(t, err)
-		require.NoError(t, file.Close())
 		copied := t.TempDir()
-		require.NoError(t, os.WriteFile(filepath.Join(copied, databaseName), data, 0o600))
+		copyUsed(t, s, filepath.Join(copied, databaseName))
 		return copied
 	}
 	s := opened(t, dir, Options{Interval: time.Hour})
